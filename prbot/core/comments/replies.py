@@ -1,0 +1,112 @@
+"""Answers to commands, and notices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from prbot.core.commands import CommandError, help_text
+from prbot.core.comments.blocks import Document, Fence, Table, Text
+from prbot.core.comments.text import code, listed, person, plural, prose
+from prbot.core.gates import Gate
+from prbot.core.projects import NoSuchProject
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """A project that a pull request gave up, and who holds it now (None: nobody)."""
+
+    label: str
+    now: int | None = None
+
+
+def conflict(head_sha: str, base_branch: str, files: Sequence[str]) -> Document:
+    """The head does not merge, so nothing is planned."""
+    said = f"{code(head_sha[:7])} does not merge into {code(base_branch)}, so that there is nothing to plan."
+    todo = f"Merge {code(base_branch)} into your branch, or rebase, resolve the conflict and push."
+    where = Text(f"In conflict: {plural(len(files), 'file')}.")
+    return ((Text(f"## Plan: merge conflict\n\n{said}"), where, Fence("\n".join(files)), Text(todo)),)
+
+
+def gates(requirements: Sequence[Gate], *, title: str = "Not applied") -> Document:
+    """All requirements, each with what would meet it. The answer to `prbot apply` before everything is met."""
+    rows = tuple(
+        (code(gate.name), "✅" if gate.met else "❌", prose(gate.why) or "–", prose(gate.todo) or "–")
+        for gate in requirements
+    )
+    unmet = sum(not gate.met for gate in requirements)
+    said = (
+        f"{plural(unmet, 'requirement')} {'is' if unmet == 1 else 'are'} not met yet."
+        if unmet
+        else "Everything that is required is met."
+    )
+    top = (Text(f"## {prose(title)}\n\n{said}"), Table(("Requirement", "Met", "Why", "What to do"), rows))
+    notes = [f"- {code(gate.name)}: {prose(note)}" for gate in requirements for note in gate.notes]
+    return (top, (Text("\n".join(notes)),)) if notes else (top,)
+
+
+def refused(login: str, command: str, reason: str) -> Document:
+    """Somebody may not do what they asked for. `command` is the line that they wrote."""
+    return ((Text(f"## Not allowed\n\n{person(login)} asked for {code(command)}. {prose(reason)}"),),)
+
+
+def command_errors(errors: Sequence[CommandError]) -> Document:
+    """The lines of one comment that could not be followed."""
+    items = [
+        f"- {code(each.line) + ': ' if each.line else ''}{prose(each.problem)} {prose(each.hint)}" for each in errors
+    ]
+    return ((Text("## Not understood"), Text("\n".join(items))),)
+
+
+def no_such_project(asked: NoSuchProject) -> Document:
+    """A flag named what is not there."""
+    valid = f"\n\nThere is: {', '.join(map(code, asked.valid))}." if asked.valid else ""
+    return ((Text(f"## No such project\n\n> {prose(asked.message)}{valid}"),),)
+
+
+def help_reply(prefix: str = "prbot") -> Document:
+    """The answer to `prbot help`."""
+    return ((Text(f"## Commands\n\n{help_text(prefix)}"),),)
+
+
+def version_reply(prbot: str, engine: str) -> Document:
+    """The answer to `prbot version`. `engine` is as `terraform 1.11.4`."""
+    return ((Text(f"## Versions\n\n- prbot {code(prbot)}\n- engine {code(engine)}"),),)
+
+
+def unlocked(freed: Sequence[Freed]) -> Document:
+    """The answer to `prbot unlock`."""
+    if not freed:
+        return notice("Nothing to unlock", ["This pull request holds no project and waits for none."])
+    items = [
+        f"- {code(each.label)}: " + (f"#{each.now} holds it now." if each.now is not None else "free.")
+        for each in freed
+    ]
+    return ((Text("## Unlocked\n\n" + "\n".join(items)),),)
+
+
+def your_turn(labels: Sequence[str], *, after: int | None = None) -> Document:
+    """This pull request now holds projects that it waited for."""
+    why = f"#{after} is done with" if after is not None else "Nobody else holds"
+    held = listed([*map(code, labels)])
+    return ((Text(f"## Your turn\n\n{why} {held}: this pull request is planned again now."),),)
+
+
+def overtaken(labels: Sequence[str], by: int) -> Document:
+    """A merged pull request took over what this one held."""
+    held = listed([*map(code, labels)])
+    text = f"#{by} is merged, and now holds {held}. This pull request waits, and is planned again when that is applied."
+    return ((Text(f"## Waiting for #{by}\n\n{text}"),),)
+
+
+def nothing_affected(base_branch: str) -> Document:
+    """The answer to `prbot plan` when no project is affected."""
+    text = f"No project is affected by what this pull request changes against {code(base_branch)}."
+    return ((Text(f"## Nothing to plan\n\n{text}"),),)
+
+
+def notice(title: str, sentences: Sequence[str]) -> Document:
+    """Anything else that can be said in a few sentences."""
+    sign = ">" if len(sentences) == 1 else "-"
+    said = "\n".join(f"{sign} {prose(each)}" for each in sentences)
+    return ((Text(f"## {prose(title)}\n\n{said}"),),)

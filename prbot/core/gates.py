@@ -1,0 +1,338 @@
+"""What stands between a pull request and its apply: every requirement at once, each with what would meet it.
+
+`evaluate` judges the facts of one moment and nothing else, so that anybody who has them can check what it said.
+`decide_apply` has the last word, once the fresh plan is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from prbot.core.approvals import ApprovalVerdict, Counted, PeopleFacts, at_clock, judge
+from prbot.core.comparison import Verdict
+from prbot.core.gate_facts import GateFacts, ProjectFacts
+from prbot.core.ids import ProjectKey
+from prbot.core.pulls import Pull
+from prbot.core.rules import Rules
+from prbot.core.runs import Goal, RunStatus
+from prbot.core.shown import ShownPlan, short_fingerprint
+
+GateName = Literal["planned", "approved", "mergeable", "unlocked", "merged"]
+
+
+# -- report -----------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One requirement: whether it is met, why (not), and if not, what to do and who can."""
+
+    name: GateName
+    met: bool
+    why: str
+    todo: str = ""
+    notes: tuple[str, ...] = ()
+    """A sentence for each approval that counted and each that did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """All requirements, in the order in which people meet them."""
+
+    gates: tuple[Gate, ...]
+    verdicts: Mapping[ProjectKey, ApprovalVerdict]
+    """What the approvals amount to, for each project with a plan."""
+
+    @property
+    def unmet(self) -> tuple[Gate, ...]:
+        return tuple(gate for gate in self.gates if not gate.met)
+
+    @property
+    def approve_ready(self) -> bool:
+        """Whether all but the merge is met: what the status `prbot/gate` says."""
+        return all(gate.met for gate in self.gates if gate.name != "merged")
+
+    @property
+    def may_apply(self) -> bool:
+        """Whether an apply may go on to its fresh plan. `planned` is not asked: that plan, and `decide_apply`, are
+        what answers it."""
+        return all(gate.met for gate in self.gates if gate.name != "planned")
+
+
+def evaluate(facts: GateFacts) -> GateReport:
+    """Every requirement, met or not. Without projects there is nothing to require but the merge."""
+    verdicts = {
+        each.project: judge(
+            facts.reviews, facts.explicit, each.earlier, each.plan, facts.people, merged_at=facts.pull.merged_at
+        )
+        for each in facts.projects
+        if each.plan is not None
+    }
+    gates = (_planned(facts), _approved(facts, verdicts), _mergeable(facts), _unlocked(facts), _merged(facts))
+    return GateReport(gates, verdicts)
+
+
+NO_PROJECT = "no project is affected"
+
+
+def _from_problems(name: GateName, problems: Sequence[tuple[str, str]], met: str) -> Gate:
+    """A gate that is met without problems; else all of them, and each different advice once."""
+    if not problems:
+        return Gate(name, True, met)
+    return Gate(
+        name, False, "; ".join(why for why, _ in problems), "; ".join(dict.fromkeys(todo for _, todo in problems))
+    )
+
+
+# -- planned ----------------------------------------------------------------------------------------------------------
+_UNPLANNED: Mapping[RunStatus, tuple[str, str]] = {
+    RunStatus.PENDING: ("is about to be planned", "wait for its plan"),
+    RunStatus.WAITING: ("waits for its turn", "wait for its plan"),
+    RunStatus.PLANNING: ("is being planned", "wait for its plan"),
+    RunStatus.POLICY_FAILED: ("failed a policy", "change the code until the policy passes"),
+    RunStatus.ERRORED: ("could not be planned", "push a fix, or type `{prefix} plan` to try again"),
+    RunStatus.CANCELLED: ("was cancelled", "type `{prefix} plan`"),
+    RunStatus.DISCARDED: ("was discarded", "type `{prefix} plan`"),
+    RunStatus.SUPERSEDED: ("has no plan since its last one was superseded", "type `{prefix} plan`"),
+}
+
+_HAS_PLAN = frozenset({RunStatus.PLANNED, RunStatus.NO_CHANGES, RunStatus.AWAITING_APPROVAL, RunStatus.HELD})
+
+_UNDER_WAY = frozenset({RunStatus.PENDING, RunStatus.WAITING, RunStatus.PLANNING, RunStatus.APPLYING})
+
+
+def _planned(facts: GateFacts) -> Gate:
+    if not facts.projects:
+        return Gate("planned", True, NO_PROJECT)
+    problem = _unapplicable if facts.pull.merged else _unplanned
+    problems = [
+        (f"{each.project.label} {found[0]}", found[1].format(prefix=facts.prefix))
+        for each in facts.projects
+        if (found := problem(each, facts.pull))
+    ]
+    met = "each project is planned anew, in the merge commit, when it is applied"
+    return _from_problems("planned", problems, met if facts.pull.merged else "all projects are planned on this head")
+
+
+def _unplanned(each: ProjectFacts, pull: Pull) -> tuple[str, str] | None:
+    """What is wrong with the plan of an open pull request, and what to do."""
+    if each.status is None:
+        return "was never planned", "type `{prefix} plan`"
+    if each.status not in _HAS_PLAN:
+        return _UNPLANNED.get(each.status, (f"is {each.status}", "type `{prefix} plan`"))
+    if each.plan is None:
+        return "has no plan that was shown", "wait for its plan"
+    if each.plan.head_sha != pull.head_sha:
+        return (
+            f"was planned on {each.plan.head_sha[:7]}, not on this head",
+            "wait for its plan, or type `{prefix} plan`",
+        )
+    if each.outdated:
+        return f"was planned before {pull.base_branch} changed what it reads", "type `{prefix} plan`"
+    if each.speculative:
+        why = "has only a speculative plan, made while somebody else held it"
+        return why, "it is planned anew when its turn comes"
+    return None
+
+
+def _unapplicable(each: ProjectFacts, _pull: Pull) -> tuple[str, str] | None:
+    """What keeps a merged pull request's project from being applied (again)."""
+    if each.status in _UNDER_WAY:
+        return f"has a run under way ({each.status})", "wait for it to end"
+    if each.status is RunStatus.UNKNOWN:
+        return (
+            "was being applied when its worker was lost, and whether it was is not known",
+            "somebody with maintain access must compare the state with the plan, and say what happened",
+        )
+    return None
+
+
+# -- approved ---------------------------------------------------------------------------------------------------------
+def approvals_needed(rules: Rules, plan: ShownPlan | None) -> int:
+    """How many approvals a plan needs. One that differed after the merge needs at least one, whatever the rules say."""
+    after_merge = plan is not None and plan.goal is Goal.APPLY
+    return max(rules.approvals, 1) if after_merge else rules.approvals
+
+
+def _approved(facts: GateFacts, verdicts: Mapping[ProjectKey, ApprovalVerdict]) -> Gate:
+    if not facts.projects:
+        return Gate("approved", True, NO_PROJECT)
+    labels = [each.project.label for each in facts.projects]
+    found = [(each, verdicts.get(each.project, ApprovalVerdict())) for each in facts.projects]
+    standings = [(each, *_standing(each.plan, verdict, facts)) for each, verdict in found]
+    lacking = [each for each, enough, _ in standings if not enough]
+    objectors = sorted({objection.user for _, verdict in found for objection in verdict.blocking})
+    counts = _by_project(labels, [(each.project.label, sentence) for each, _, sentence in standings])
+    notes = _by_project(labels, [(each.project.label, note) for each, verdict in found for note in _notes(verdict)])
+    return Gate(
+        "approved",
+        met=not lacking,
+        why="; ".join([*counts, *(f"{user} requested changes" for user in objectors)]),
+        todo=_approval_todo(facts, lacking, objectors) if lacking else "",
+        notes=tuple(notes),
+    )
+
+
+def _standing(plan: ShownPlan | None, verdict: ApprovalVerdict, facts: GateFacts) -> tuple[bool, str]:
+    """Whether a project's plan is approved, and the count in words."""
+    if plan is not None and not _is_of_head(plan, facts.pull):
+        head = facts.pull.head_sha[:7]
+        return False, f"the plan that was shown is of {plan.head_sha[:7]}, not of the head {head}: approvals are void"
+    needed = approvals_needed(facts.rules, plan)
+    counted = f"{len(verdict.counted)} of {needed} approvals count" if needed else "no approval is needed"
+    return verdict.satisfies(needed), counted
+
+
+def _is_of_head(plan: ShownPlan, pull: Pull) -> bool:
+    """False when a push came after the plan: it could be merged before it is planned, and equal plans do not make it
+    reviewed. A plan made after the merge is of the merge commit itself."""
+    return plan.goal is Goal.APPLY or plan.head_sha == pull.head_sha
+
+
+def _by_project(labels: Collection[str], said: Iterable[tuple[str, str]]) -> list[str]:
+    """What is said of projects: each sentence once, after the labels of those it is about unless it is about all."""
+    about: dict[str, dict[str, None]] = {}
+    for label, sentence in said:
+        about.setdefault(sentence, {})[label] = None
+    return [
+        sentence if len(those) == len(labels) else f"{', '.join(those)}: {sentence}"
+        for sentence, those in about.items()
+    ]
+
+
+def _notes(verdict: ApprovalVerdict) -> list[str]:
+    return [_counted_note(each) for each in verdict.counted] + [each.reason for each in verdict.not_counted]
+
+
+def _counted_note(counted: Counted) -> str:
+    how = "approved by a review" if counted.via == "review" else "approved explicitly"
+    carried = ", and it carries over from an earlier plan" if counted.carried_from else ""
+    return f"{counted.user} {how} at {at_clock(counted.at)}: it counts{carried}."
+
+
+def _approval_todo(facts: GateFacts, lacking: Sequence[ProjectFacts], objectors: Sequence[str]) -> str:
+    steps = []
+    if objectors:
+        steps.append(f"ask {_and(objectors)} to review again, or have the review dismissed")
+    plans = [each.plan for each in lacking if each.plan is not None and _is_of_head(each.plan, facts.pull)]
+    shown = [plan for plan in plans if plan.shown_at is not None]
+    if len(shown) < len(lacking):
+        steps.append("wait until the plan is shown")
+    who = f"somebody with write access, and other than {_and(_involved(facts.people))},"
+    if facts.pull.merged and shown:
+        commands = sorted({f"`{facts.prefix} approve {short_fingerprint(plan.fingerprint)}`" for plan in shown})
+        steps.append(f"{who} can type {_and(commands)}")
+    elif not facts.pull.merged:
+        steps.append(f"{who} can approve {facts.pull.head_sha[:7]} by a review, after the plan's comment")
+    return "; ".join(steps)
+
+
+def _involved(people: PeopleFacts) -> list[str]:
+    """Who cannot approve, by name, each once whatever the case of the letters."""
+    names = [people.author, people.requester or people.author, *sorted(people.commit_authors | people.last_pushers)]
+    return list({name.casefold(): name for name in reversed(names)}.values())[::-1]
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+# -- mergeable, unlocked, merged --------------------------------------------------------------------------------------
+def _mergeable(facts: GateFacts) -> Gate:
+    """Only whether it can be merged as it is. The forge's word for whether it *may* (`blocked`) takes in our own
+    `prbot/gate`, and would wait for itself."""
+    pull = facts.pull
+    if pull.merged:
+        return Gate("mergeable", True, "it is merged")
+    if not facts.projects:
+        return Gate("mergeable", True, NO_PROJECT)
+    if not facts.rules.require_mergeable:
+        return Gate("mergeable", True, "the rules do not ask for it")
+    if pull.state == "closed":
+        return Gate("mergeable", False, "it is closed", "reopen it")
+    if pull.draft:
+        return Gate("mergeable", False, "it is a draft", "mark it as ready for review")
+    if pull.mergeable is None:
+        return Gate("mergeable", False, "the forge is still computing whether it merges", "try again in a moment")
+    if not pull.mergeable:
+        todo = f"merge {pull.base_branch} into {pull.head_branch}, or rebase, and resolve the conflicts"
+        return Gate("mergeable", False, f"it conflicts with {pull.base_branch}", todo)
+    return Gate("mergeable", True, f"it merges into {pull.base_branch}")
+
+
+def _unlocked(facts: GateFacts) -> Gate:
+    if not facts.projects:
+        return Gate("unlocked", True, NO_PROJECT)
+    if facts.rules.locks == "off":
+        return Gate("unlocked", True, "the rules lock nothing")
+    problems = [found for each in facts.projects if (found := _locked(each, facts))]
+    return _from_problems("unlocked", problems, "nobody else holds a project")
+
+
+def _locked(each: ProjectFacts, facts: GateFacts) -> tuple[str, str] | None:
+    """Why the project is not this pull request's, and what to do."""
+    label, holder = each.project.label, each.holder
+    if holder is None:
+        if facts.rules.locks == "apply" and not facts.pull.merged:
+            return None  # taken at the merge
+        if facts.pull.merged:
+            return f"{label} was given up by this pull request", "bring the change back with a new pull request"
+        return f"this pull request does not hold {label}", f"type `{facts.prefix} plan` to claim it"
+    if holder.pull == facts.pull.key.number:
+        return None
+    if holder.merged:
+        return (
+            f"{label} is held by #{holder.pull}, which is merged and not applied yet",
+            f"wait until #{holder.pull} is applied, or ask somebody with maintain access to discard it there",
+        )
+    unlock = f"`{facts.prefix} unlock -d {each.project.dir}`"
+    todo = f"wait for #{holder.pull}, or have its author or somebody with maintain access type {unlock} there"
+    return f"{label} is held by #{holder.pull}", todo
+
+
+def _merged(facts: GateFacts) -> Gate:
+    pull = facts.pull
+    if not pull.merged:
+        todo = "merge it once all else is met" if pull.state == "open" else "reopen it, and merge it"
+        return Gate("merged", False, "it is not merged", todo)
+    commit = (pull.merge_sha or "")[:7]
+    if not facts.merge_on_base:
+        why = f"its merge commit {commit} is not on {pull.base_branch}"
+        return Gate("merged", False, why, f"bring {commit} back to {pull.base_branch}, or open a new pull request")
+    return Gate("merged", True, f"merged as {commit}")
+
+
+# -- after the fresh plan ---------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class ApplyDecision:
+    """What becomes of an apply whose fresh plan is known; `reason` is a sentence for people and for the audit log."""
+
+    action: Literal["apply", "hold", "await_approval"]
+    reason: str
+
+
+def decide_apply(
+    verdict: Verdict, *, inputs_moved_unreviewed: bool, rules: Rules, approved: bool, retry: bool = False
+) -> ApplyDecision:
+    """Compare done, decide. `verdict` is how the fresh plan relates to the approved one (a deferred or incomplete plan
+    is DIFFERENT), `approved` whether the gate of that name is met, `inputs_moved_unreviewed` whether a commit that
+    nobody reviewed here changed what the project reads on the base branch, `retry` whether an apply of the same
+    approved plan failed before: then a SUBSET is what that one left to do."""
+    if not approved:
+        return ApplyDecision("await_approval", "There are not enough approvals that count.")
+    if verdict is Verdict.DIFFERENT:
+        return ApplyDecision("hold", "The plan made after the merge does something else than what was approved.")
+    if inputs_moved_unreviewed:
+        return ApplyDecision(
+            "hold", "The plan is within what was approved, but the base branch changed what it reads without review."
+        )
+    if verdict is Verdict.EQUAL:
+        return ApplyDecision("apply", "The plan made after the merge is what was approved.")
+    if retry:
+        return ApplyDecision("apply", "What the failed apply left to do lies within what was approved.")
+    if rules.subset == "apply":
+        return ApplyDecision("apply", "The plan does nothing that was not approved, and the rules allow it to differ.")
+    return ApplyDecision(
+        "hold",
+        "The plan does nothing that was not approved, but is not the same, and the rules ask for a new approval then.",
+    )

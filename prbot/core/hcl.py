@@ -1,0 +1,267 @@
+"""What one Terraform file says that decides about projects: a backend, module calls, files that it reads.
+
+This is a scan, not an evaluation: it never raises, a file that does not parse gives the facts of the part that does,
+and what depends on a variable is left out or widened to a directory. Syntax: the HCL native syntax specification and
+its JSON form (https://github.com/hashicorp/hcl/tree/main/hclsyntax, …/json).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
+
+import tree_sitter_hcl
+from tree_sitter import Language, Node, Parser
+
+_HCL = Language(tree_sitter_hcl.language())
+_MANAGING = ("resource", "data", "module", "provider", "ephemeral", "action", "import", "removed", "moved")
+_MANAGING_BLOCK = re.compile(rb"^(?:\xef\xbb\xbf)?[ \t]*(?:%s)[ \t]*[\"{]" % "|".join(_MANAGING).encode(), re.MULTILINE)
+_READ_BY_PATH = re.compile(rb"""\$\{\s*path\.(module|root|cwd)\s*\}([^\s"'`$%;|&<>(){}\\,]*)([$%]\{)?""")
+_READ_BY_CALL = re.compile(
+    rb"""\b(?:file(?:base64(?:sha256|sha512)?|md5|sha1|sha256|sha512|exists|set)?|templatefile)"""
+    rb"""\(\s*\\?"((?!/)[^"$%\\]+)([$%]\{)?"""
+)
+_LARGEST = 1 << 20  # parsing takes about half a second a MiB, and whoever opens a pull request picks the size
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
+_ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([nrt"\\]))|\$(\$\{)|%(%\{)')
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A file's content under its Git id. Two blobs with the same id are the same: Git says so."""
+
+    id: str
+    content: bytes = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BackendFacts:
+    """A `backend` block: its type, and those settings whose values are literal, sorted by name."""
+
+    type: str
+    settings: tuple[tuple[str, str], ...] = ()
+
+    def setting(self, name: str) -> str | None:
+        return dict(self.settings).get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A file or directory that a configuration reads.
+
+    `origin` says what `path` is relative to: the module that names it, or the root module that is planned.
+    """
+
+    origin: Literal["module", "root"]
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What one file says. `calls` are (name, source as written) of module calls with a literal source."""
+
+    backend: BackendFacts | None = None
+    cloud: bool = False
+    calls: tuple[tuple[str, str], ...] = ()
+    required_version: str | None = None
+    manages: bool = False
+    reads: tuple[Read, ...] = ()
+    problem: tuple[int, str] | None = None
+    """Line, counted from 1, and what is wrong there."""
+
+
+@lru_cache(maxsize=4096)
+def scan_file(blob: Blob, syntax: Literal["hcl", "json"]) -> FileFacts:
+    """Scan one file. Remembered by the blob's id, so that the base's and the merge result's files are scanned once."""
+    reads = tuple(sorted(set(_reads(blob.content)), key=lambda read: (read.origin, read.path)))
+    return _scan_json(blob.content, reads) if syntax == "json" else _scan_hcl(blob.content, reads)
+
+
+def _reads(text: bytes) -> Iterator[Read]:
+    for origin, path, computed in _READ_BY_PATH.findall(text):
+        below = path.decode(errors="replace").removeprefix("/")
+        yield Read("module" if origin == b"module" else "root", _static(below, bool(computed)))
+    for path, computed in _READ_BY_CALL.findall(text):
+        yield Read("root", _static(path.decode(errors="replace"), bool(computed)))
+
+
+def _static(path: str, computed: bool) -> str:
+    """`path`, or when what follows is computed, the directory that it must be in."""
+    return (path.rpartition("/")[0] if computed else path) or "."
+
+
+# -- native syntax ----------------------------------------------------------------------------------------------------
+def _scan_hcl(text: bytes, reads: tuple[Read, ...]) -> FileFacts:
+    manages = bool(_MANAGING_BLOCK.search(text))
+    if b"module" not in text and b"terraform" not in text:
+        return FileFacts(manages=manages, reads=reads)  # parsing costs a hundred times more than looking
+    if len(text) > _LARGEST:
+        return FileFacts(manages=manages, reads=reads, problem=(1, "this is larger than 1 MiB and was not read"))
+    root = Parser(_HCL).parse(text).root_node
+    backend: BackendFacts | None = None
+    cloud, version = False, None
+    calls: list[tuple[str, str]] = []
+    computed: list[Read] = []
+    for kind, labels, body in _blocks(root):
+        if kind == "terraform":
+            for inner, types, settings in _blocks(body):
+                cloud = cloud or inner == "cloud"
+                if inner == "backend" and types:
+                    backend = BackendFacts(types[0], tuple(sorted(_literals(settings).items())))
+            version = _literals(body).get("required_version", version)
+        elif kind == "module" and labels:
+            source, is_computed = _source(body)
+            if is_computed and _is_local(source):
+                computed.append(Read("module", _static(source, computed=True)))
+            elif source:
+                calls.append((labels[0], source))
+    problem = _first_error(root) if root.has_error else None
+    return FileFacts(backend, cloud, tuple(calls), version, manages, (*reads, *computed), problem)
+
+
+def _is_local(source: str) -> bool:
+    return source.startswith(("./", "../"))
+
+
+def _text(node: Node) -> str:
+    return (node.text or b"").decode(errors="replace")
+
+
+def _members(node: Node | None, kind: str) -> Iterator[Node]:
+    """The blocks or attributes directly in a body, also where the parser lost its way and went on."""
+    for child in node.children if node else ():
+        if child.type == kind:
+            yield child
+        elif child.type in ("body", "ERROR"):
+            yield from _members(child, kind)
+
+
+def _blocks(node: Node | None) -> Iterator[tuple[str, list[str], Node]]:
+    for block in _members(node, "block"):
+        names = [_label(child) for child in block.children if child.type in ("identifier", "string_lit")]
+        if names:
+            yield names[0], names[1:], block
+
+
+def _label(node: Node) -> str:
+    return _string(node) if node.type == "string_lit" else _text(node)
+
+
+def _string(node: Node) -> str:
+    return _unescape("".join(_text(part) for part in node.children if part.type == "template_literal"))
+
+
+def _unescape(text: str) -> str:
+    def one(match: re.Match[str]) -> str:
+        short, long, plain, dollar, percent = match.groups()
+        code = short or long
+        if code:
+            return chr(int(code, 16)) if int(code, 16) <= 0x10FFFF else match.group()
+        return _ESCAPES[plain] if plain else str(dollar or percent)
+
+    return _ESCAPE.sub(one, text)
+
+
+def _attributes(body: Node) -> Iterator[tuple[str, Node]]:
+    for attribute in _members(body, "attribute"):
+        parts = attribute.named_children
+        if len(parts) >= 2 and parts[-1].type == "expression" and parts[-1].named_children:
+            yield _text(parts[0]), parts[-1].named_children[0]
+
+
+def _literals(body: Node) -> dict[str, str]:
+    """The attributes with a literal string, number or boolean, as text."""
+    found = {}
+    for name, value in _attributes(body):
+        inner = value.named_children[0] if value.type == "literal_value" and value.named_children else None
+        if inner is not None and inner.type != "null_lit":
+            found[name] = _string(inner) if inner.type == "string_lit" else _text(inner)
+    return found
+
+
+def _source(body: Node) -> tuple[str, bool]:
+    """A module call's source, and whether only its beginning is known; empty where it has none."""
+    for name, value in _attributes(body):
+        if name != "source":
+            continue
+        if value.type == "literal_value" and value.named_children:
+            return _string(value.named_children[0]), False
+        template = value.named_children[0] if value.type == "template_expr" and value.named_children else None
+        first = template.named_children[1:2] if template is not None else []
+        return (_text(first[0]) if first and first[0].type == "template_literal" else ""), True
+    return "", False
+
+
+def _first_error(root: Node) -> tuple[int, str]:
+    todo = [root]
+    while todo:
+        node = todo.pop()
+        if node.is_error or node.is_missing:
+            return node.start_point.row + 1, "this is not valid HCL"
+        todo.extend(child for child in reversed(node.children) if child.has_error)
+    return 1, "this is not valid HCL"
+
+
+# -- JSON syntax ------------------------------------------------------------------------------------------------------
+def _scan_json(text: bytes, reads: tuple[Read, ...]) -> FileFacts:
+    try:
+        # Pairs, because HCL's JSON form allows a key twice. An object is then a tuple and an array a list.
+        root = json.loads(text.decode("utf-8-sig", "replace"), object_pairs_hook=tuple)
+        return _json_facts(root, reads)
+    except json.JSONDecodeError as error:
+        return FileFacts(reads=reads, problem=(error.lineno, f"this is not valid JSON: {error.msg}"))
+    except (ValueError, RecursionError) as error:
+        return FileFacts(reads=reads, problem=(1, f"this is not JSON that Terraform reads: {error}"))
+
+
+def _json_facts(root: Any, reads: tuple[Read, ...]) -> FileFacts:
+    terraform = list(_pairs(_value(root, "terraform")))
+    backends = [pair for name, value in terraform if name == "backend" for pair in _pairs(value)]
+    versions = [value for name, value in terraform if name == "required_version" and _is_literal(value)]
+    calls: list[tuple[str, str]] = []
+    computed: list[Read] = []
+    for name, body in _pairs(_value(root, "module")):
+        for source in (value for key, value in _pairs(body) if key == "source" and isinstance(value, str)):
+            if _is_literal(source):
+                calls.append((name, source))
+            elif _is_local(source):
+                computed.append(Read("module", _static(re.split(r"[$%]\{", source)[0], computed=True)))
+    return FileFacts(
+        backend=_json_backend(*backends[-1]) if backends else None,
+        cloud=any(name == "cloud" for name, _ in terraform),
+        calls=tuple(calls),
+        required_version=versions[-1] if versions else None,
+        manages=any(name in _MANAGING for name, _ in _pairs(root)),
+        reads=(*reads, *computed),
+    )
+
+
+def _json_backend(kind: str, body: Any) -> BackendFacts:
+    settings = {}
+    for name, value in _pairs(body):
+        if isinstance(value, (bool, int, float)):
+            settings[name] = json.dumps(value)
+        elif _is_literal(value):
+            settings[name] = value
+    return BackendFacts(kind, tuple(sorted(settings.items())))
+
+
+def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
+    """The members of an object, or of all objects of an array: HCL's JSON form takes both for blocks."""
+    if isinstance(value, tuple):
+        yield from value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _pairs(item)
+
+
+def _value(root: Any, name: str) -> list[Any]:
+    return [value for key, value in _pairs(root) if key == name]
+
+
+def _is_literal(value: Any) -> bool:
+    return isinstance(value, str) and "${" not in value and "%{" not in value

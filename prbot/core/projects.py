@@ -1,0 +1,366 @@
+"""Which projects a pull request touches, and which it may not plan.
+
+A directory is a root module when it has a backend or a `cloud` block. What belongs to a project is defined once, by
+`reads`: a pull request touches exactly the projects that read a changed file, at its base or in the merge result, so
+that no pull request can hide its own project.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from prbot.core.hcl import BackendFacts
+from prbot.core.ids import ProjectKey
+from prbot.core.modules import RepoView, is_terraform_file, read_paths
+from prbot.core.refusals import Refusal, lost_its_backend, no_backend, unplannable
+from prbot.core.trees import ancestry, is_within, parent, walk
+
+_ASKED = "named in a command"
+_LISTED = 20
+_WORKSPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,89}")
+_GLOB = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+_LOCK_FILE = ".terraform.lock.hcl"
+_PROSE = (".md", ".markdown", ".rst", ".adoc")
+_PROSE_NAMES = ("LICENSE", "CODEOWNERS")
+
+_STATE_SETTINGS = {
+    "azurerm": ("storage_account_name", "container_name", "key"),
+    "consul": ("path",),
+    "gcs": ("bucket", "prefix"),
+    "http": ("address",),
+    "kubernetes": ("namespace", "secret_suffix"),
+    "local": ("path",),
+    "oss": ("bucket", "key", "prefix"),
+    "pg": ("conn_str", "schema_name"),
+    "s3": ("bucket", "key"),
+}
+"""The settings that say where a state is, by backend; the last tells apart the states of one place.
+
+All settings do, for a backend that is not listed.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A root module in one workspace, with all that goes into its plan."""
+
+    key: ProjectKey
+    var_files: tuple[str, ...] = ()
+    """Variable files to pass to the engine, in order, relative to the project's directory."""
+    module_dirs: frozenset[str] = frozenset()
+    """Local modules that it calls, transitively."""
+    extra_inputs: frozenset[str] = frozenset()
+    """Files and directories elsewhere (or that would not count by themselves) that it reads."""
+    foreign_dirs: frozenset[str] = frozenset()
+    """Below its directories, those that belong to other projects or modules."""
+    foreign_files: frozenset[str] = frozenset()
+    """Variable files of the directory's other workspaces."""
+    reason: str = ""
+    """Why it is selected, for people."""
+
+    @property
+    def dirs(self) -> frozenset[str]:
+        return self.module_dirs | {self.key.dir}
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A root module of the base that is gone. `moved_to` now keeps its state, where that can be told."""
+
+    dir: str
+    moved_to: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a pull request touches. Each is sorted; what was a project at the base is in one of the three."""
+
+    projects: tuple[Project, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    orphans: tuple[Orphan, ...] = ()
+
+
+def reads(project: Project) -> Callable[[str], bool]:
+    """A test for paths: does this file go into the project's plan?
+
+    It does when it lies in the project's directory or in a module's that it calls, at any depth but not in another
+    root or called module below, and is neither prose nor hidden; or when the configuration names it.
+    """
+    standings: dict[str, str] = {}
+
+    def standing(directory: str) -> str:
+        where = standings.get(directory)
+        if where is None:
+            where = "none"
+            for step in reversed([*ancestry(directory)]):
+                where = standings[step] = judge(step, where)
+        return where
+
+    def judge(directory: str, above: str) -> str:
+        if above == "named" or directory in project.extra_inputs:
+            return "named"
+        if directory in project.dirs:
+            return "held"
+        hidden = directory.rpartition("/")[2].startswith(".") and directory != "."
+        return "none" if hidden or directory in project.foreign_dirs else above
+
+    def test(path: str) -> bool:
+        if path in project.extra_inputs:
+            return True
+        where = standing(parent(path))
+        return where == "named" or (where == "held" and path not in project.foreign_files and not _is_prose(path))
+
+    return test
+
+
+def _is_prose(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    hidden = name.startswith(".") and name != _LOCK_FILE
+    return hidden or name.endswith(_PROSE) or name.startswith(_PROSE_NAMES)
+
+
+def project_at(view: RepoView, key: ProjectKey, workspaces: Collection[str] = (), reason: str = "") -> Project:
+    """The project of a root module of `view`. `workspaces` are those of its directory that have plans of their own."""
+    modules = view.uses(key.dir)
+    dirs = modules | {key.dir}
+    var_file = _var_file(key.workspace)
+    known = _below(key.dir, var_file) in view.tree
+    named = frozenset(
+        path
+        for directory in dirs & view.modules.keys()
+        for path in (
+            *view.modules[directory].reads,
+            *read_paths(key.dir, view.modules[directory].root_reads, view.links),
+        )
+    )
+    others = (_below(key.dir, _var_file(workspace)) for workspace in {*workspaces, "default"} - {key.workspace})
+    project = Project(
+        key=key,
+        var_files=(var_file,) if known else (),
+        module_dirs=modules,
+        extra_inputs=named | {_below(key.dir, var_file)},
+        foreign_dirs=view.foreign(dirs),
+        foreign_files=frozenset(others),
+        reason=reason,
+    )
+    return replace(project, extra_inputs=project.extra_inputs | _behind_links(view, project))
+
+
+def _behind_links(view: RepoView, project: Project) -> frozenset[str]:
+    """What the symbolic links among a project's files stand for, with the links on the way."""
+    takes = reads(project)
+    found: set[str] = set()
+    for link in filter(takes, view.links):
+        end, taken = walk(link, view.links)
+        found.update(taken if end is None else (*taken, end))
+    return frozenset(path for path in found if not is_within(project.key.dir, path))
+
+
+def _var_file(workspace: str) -> str:
+    return f"env/{workspace}.tfvars"
+
+
+def _below(directory: str, path: str) -> str:
+    return path if directory == "." else f"{directory}/{path}"
+
+
+def discover(
+    repo: str, base: RepoView, merged: RepoView, changed: frozenset[str], known: Collection[ProjectKey] = ()
+) -> Selection:
+    """What a pull request touches.
+
+    `changed` are the paths that differ between the two commits, with both ends of a rename. `known` are the projects
+    of earlier runs: their workspaces are looked at besides the default one.
+    """
+    spaces = _Workspaces(repo, known)
+    before = dict(_touched(base, changed, spaces))
+    after = dict(_touched(merged, changed, spaces))
+    projects: list[Project] = []
+    refusals: dict[str, Refusal] = {}
+    orphans: dict[str, Orphan] = {}
+    for key in sorted(before.keys() | after.keys()):
+        reason = (after.get(key) or before[key]).reason
+        if key.dir in merged.roots:
+            project = after.get(key) or project_at(merged, key, spaces.of(key.dir), reason)
+            refusal = unplannable(merged, key, reads(project), project.dirs)
+            if refusal is None:
+                projects.append(project)
+            else:
+                refusals[key.dir] = refusal
+        elif (moved_to := _moved_to(base, merged, key.dir)) or key.dir not in merged.modules:
+            orphans[key.dir] = Orphan(key.dir, moved_to)
+        else:
+            refusals[key.dir] = lost_its_backend(key.dir, merged.modules[key.dir].problems)
+    refusals |= {path: no_backend(path) for path in _stateless(base, merged, changed)}
+    return Selection(
+        tuple(projects),
+        tuple(refusals[path] for path in sorted(refusals)),
+        tuple(orphans[path] for path in sorted(orphans)),
+    )
+
+
+class _Workspaces:
+    """The workspaces of each directory: the default one, and those with earlier runs."""
+
+    def __init__(self, repo: str, known: Collection[ProjectKey]) -> None:
+        self.repo = repo
+        self._known: dict[str, set[str]] = {}
+        for key in known:
+            if key.repo == repo:
+                self._known.setdefault(key.dir, set()).add(key.workspace)
+
+    def of(self, directory: str) -> frozenset[str]:
+        return frozenset({"default"} | self._known.get(directory, set()))
+
+    def keys(self, directory: str) -> Iterator[ProjectKey]:
+        return (ProjectKey(self.repo, directory, workspace) for workspace in sorted(self.of(directory)))
+
+
+def _touched(view: RepoView, changed: frozenset[str], spaces: _Workspaces) -> Iterator[tuple[ProjectKey, Project]]:
+    ordered = sorted(changed)
+    for directory in view.roots:
+        for key in spaces.keys(directory):
+            project = project_at(view, key, spaces.of(directory))
+            takes = reads(project)
+            touching = [path for path in ordered if takes(path)]
+            if touching:
+                yield key, replace(project, reason=_reason(project, touching))
+
+
+def _reason(project: Project, touching: list[str]) -> str:
+    """Why the project is planned, by the change that says most: its own, a module's, a file's that it reads."""
+    own = [path for path in touching if is_within(path, project.key.dir)]
+    module = [path for path in touching if any(is_within(path, used) for used in project.module_dirs)]
+    more = f" and {len(touching) - 1} more" if len(touching) > 1 else ""
+    if own:
+        return f"{own[0]}{more} changed"
+    if module:
+        return f"{module[0]}{more} changed, in a module that it calls"
+    return f"{touching[0]}{more} changed, which it reads"
+
+
+def _moved_to(base: RepoView, merged: RepoView, directory: str) -> str | None:
+    state = _state_at(base.modules[directory].backend)
+    if state is None:
+        return None
+    owners = (path for path in sorted(merged.roots) if _state_at(merged.modules[path].backend) == state)
+    return next(owners, None)
+
+
+def _state_at(backend: BackendFacts | None) -> tuple[str, tuple[tuple[str, str], ...]] | None:
+    """Where a state is; None when the settings do not tell it from others (a partial configuration, a relative path).
+
+    Too little here makes a moved project look removed, which people see; too much would hide that one is removed.
+    """
+    if backend is None or (backend.type == "local" and not (backend.setting("path") or "").startswith("/")):
+        return None
+    names = _STATE_SETTINGS.get(backend.type, tuple(name for name, _ in backend.settings))
+    if not names or backend.setting(names[-1]) is None:
+        return None
+    return backend.type, tuple((name, value) for name, value in backend.settings if name in names)
+
+
+def _stateless(base: RepoView, merged: RepoView, changed: frozenset[str]) -> Iterator[str]:
+    """Changed directories that manage something, and that no backend, caller or `modules/` accounts for."""
+    for directory in sorted({parent(path) for path in changed if _is_configuration(path)}):
+        facts = merged.modules.get(directory)
+        if facts is None or facts.is_root or not facts.manages or directory in base.roots:
+            continue
+        if directory not in merged.called and "modules" not in directory.split("/"):
+            yield directory
+
+
+def _is_configuration(path: str) -> bool:
+    return is_terraform_file(path, "opentofu") or path.endswith((".tfvars", ".tfvars.json", _LOCK_FILE))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a command names: directories and projects as globs (`*` within a name, `**` across), and a workspace."""
+
+    dirs: tuple[str, ...] = ()
+    workspace: str | None = None
+    projects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoSuchProject:
+    """A command that names nothing that can be planned: a sentence in Markdown, and the names that would do."""
+
+    message: str
+    valid: tuple[str, ...]
+
+
+def for_command(
+    repo: str, selection: Selection, merged: RepoView, wanted: Wanted, known: Collection[ProjectKey] = ()
+) -> tuple[Project, ...] | NoSuchProject:
+    """The projects that a command is for, sorted.
+
+    One that names none is for what the pull request touches; a workspace alone stands for the same directories in that
+    workspace. One that names some may name any root module of the merge result, touched or not. As long as projects
+    have no names of their own, `-p` goes by what people read in their place: `ProjectKey.label`.
+    """
+    space = wanted.workspace
+    if space is not None and not _WORKSPACE.fullmatch(space):
+        return NoSuchProject(f"`{space}` cannot be the name of a workspace.", ())
+    spaces = _Workspaces(repo, known)
+    if wanted.dirs or wanted.projects:
+        keys = {
+            key
+            for directory in merged.roots
+            for key in ([ProjectKey(repo, directory, space)] if space else spaces.keys(directory))
+        }
+        for flag, globs in (("-d", wanted.dirs), ("-p", wanted.projects)):
+            missing = [glob for glob in globs if not _matching(flag, glob, keys)]
+            if missing:
+                return _no_such(flag, missing[0], keys, selection)
+            if globs:
+                keys = {key for glob in globs for key in _matching(flag, glob, keys)}
+    elif space is None:
+        return selection.projects
+    else:
+        keys = {ProjectKey(repo, project.key.dir, space) for project in selection.projects}
+    return _plannable(selection, merged, [project_at(merged, key, spaces.of(key.dir), _ASKED) for key in sorted(keys)])
+
+
+def _plannable(selection: Selection, merged: RepoView, named: list[Project]) -> tuple[Project, ...] | NoSuchProject:
+    touched = {project.key: project for project in selection.projects}
+    refusals = [unplannable(merged, project.key, reads(project), project.dirs) for project in named]
+    good = tuple(
+        touched.get(project.key, project) for project, refused in zip(named, refusals, strict=True) if not refused
+    )
+    first = next((refusal for refusal in refusals if refusal), None)
+    return good if good or first is None else NoSuchProject(f"{first.reason} {first.fix}", ())
+
+
+def _matching(flag: str, glob: str, keys: Collection[ProjectKey]) -> set[ProjectKey]:
+    pattern = _glob(glob)
+    return {key for key in keys if pattern.fullmatch(key.dir if flag == "-d" else key.label)}
+
+
+def _glob(glob: str) -> re.Pattern[str]:
+    """`*` and `?` within one name, `**` across; all else is itself. `./net/` is `net`."""
+    tidy = posixpath.normpath(glob) if glob else glob
+    parts = (_GLOB.get(part, re.escape(part)) for part in re.split(r"(\*\*/|\*\*|\*|\?)", tidy))
+    return re.compile("".join(parts))
+
+
+def _no_such(flag: str, glob: str, keys: Collection[ProjectKey], selection: Selection) -> NoSuchProject:
+    pattern = _glob(glob)
+    for refusal in selection.refusals:
+        if pattern.fullmatch(refusal.dir):
+            return NoSuchProject(f"{refusal.reason} {refusal.fix}", ())
+    for orphan in selection.orphans:
+        if pattern.fullmatch(orphan.dir):
+            where = f"; its state is now `{orphan.moved_to}`'s" if orphan.moved_to else ""
+            return NoSuchProject(f"This pull request removes `{orphan.dir}`{where}.", ())
+    valid = tuple(sorted({key.dir if flag == "-d" else key.label for key in keys}))
+    near = get_close_matches(glob, valid, n=1)
+    meant = f" Did you mean `{near[0]}`?" if near else ""
+    names = ", ".join(f"`{name}`" for name in valid[:_LISTED]) or "none"
+    rest = f" and {len(valid) - _LISTED} more" if len(valid) > _LISTED else ""
+    return NoSuchProject(f"No project matches `{flag} {glob}`.{meant} There are: {names}{rest}.", valid)

@@ -1,0 +1,43 @@
+"""The rules that govern a repository: read from the server's rules file, never from the pull request."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+LockMode = Literal["plan", "apply", "off"]
+
+
+class Rules(BaseModel):
+    """What is in force for one repository. Every default is the safe choice."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    branches: tuple[str, ...] = ()
+    """Base branches besides the default one whose pull requests are planned (globs)."""
+    approvals: int = Field(default=1, ge=0, le=10)
+    """How many approvals that count are needed."""
+    require_mergeable: bool = True
+    locks: LockMode = "plan"
+    apply: Literal["auto", "manual"] = "auto"
+    """After a merge: `auto` applies by itself, `manual` waits for `prbot apply`."""
+    subset: Literal["hold", "apply"] = "hold"
+    """What to do when the fresh plan does strictly less than what was approved."""
+    volatile: tuple[str, ...] = ()
+    """Paths left out of fingerprints, such as `null_resource.x.triggers.at` (globs over `address.path`)."""
+    extra_args: tuple[str, ...] = ()
+    """Engine arguments allowed after `--` in a comment, by name (`-refresh-only`, `-parallelism`)."""
+    plan_lock: bool = True
+    """Whether plans take Terraform's state lock."""
+    drafts: bool = True
+    """Whether draft pull requests are planned without being asked."""
+    plan_timeout: int = Field(default=1800, ge=1)
+    """Seconds that one engine command of a plan may take."""
+    apply_timeout: int = Field(default=7200, ge=1)
+
+    @property
+    def digest(self) -> str:
+        """`sha256:<hex>` over these rules; goes into seals and the audit log."""
+        return "sha256:" + hashlib.sha256(self.model_dump_json().encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""GitHub: what its webhooks say, and how to ask and tell it things."""

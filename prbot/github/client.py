@@ -1,0 +1,173 @@
+"""GitHub as prbot's forge, on github.com or a server of one's own: https://docs.github.com/rest."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import structlog
+
+from prbot.core.ids import PullKey
+from prbot.core.pulls import Comment, Commit, Posted, Pull, Review, Role, Status
+from prbot.github import replies
+from prbot.github.auth import TokenSource
+from prbot.github.budget import RateLimit
+from prbot.github.connections import Connections
+from prbot.github.fields import LOGIN, WrongField, required
+from prbot.github.transport import OnRequest, Transport
+from prbot.ports import Denied, NotFound, Transient, Unavailable
+
+T = TypeVar("T")
+
+_PULL = "/repos/{repo}/pulls/{number}"
+_COMMENTS = "/repos/{repo}/issues/{number}/comments"
+_COMMENT = "/repos/{repo}/issues/comments/{comment}"
+
+_MINIMIZE = """\
+mutation($id: ID!) {
+  minimizeComment(input: {subjectId: $id, classifier: OUTDATED}) { minimizedComment { isMinimized } }
+}"""
+
+
+class GitHubForge:
+    """Implements prbot.ports.Forge. Safe to use from many threads.
+
+    Each method makes one request, and lists one for each hundred items; `clone_token` makes none, and `me` one for each
+    new token. A question may be asked up to three times when GitHub does not answer or answers 5xx; a write is sent
+    once. Every failure is one of Unavailable's kinds, and none shows the token:
+
+    - Transient: no answer, 5xx, an answer that is not as documented; either rate limit, and our own budget of writes,
+      with `retry_after`;
+    - Denied: 401, 403, 451; NotFound: 404, 410, and a repository that has moved; Conflict: any other 4xx, with
+      GitHub's reasons.
+    """
+
+    def __init__(
+        self,
+        api_url: str,
+        tokens: TokenSource,
+        *,
+        timeout: float = 15.0,
+        on_request: OnRequest | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`timeout`: seconds to connect, and between two pieces of a reply. `clock`: seconds from any start.
+
+        ValueError for an `api_url` that is not https, nor plain http to this machine itself.
+        """
+        self._connections = Connections(api_url, timeout)
+        self._github = Transport(self._connections, tokens, on_request, sleep, clock)
+        self._tokens = tokens
+        self._me: tuple[str, str] | None = None
+        self._said: set[tuple[str, type[Unavailable]]] = set()
+        self._lock = threading.Lock()
+
+    def me(self) -> str:
+        known, token = self._me, self._tokens.token("")
+        return known[1] if known is not None and known[0] == token else self.check()
+
+    def check(self) -> str:
+        token = self._tokens.token("")
+        login = _read(lambda user: required(user, "login", LOGIN), self._github.get("/user"))
+        self._me = token, login
+        return login
+
+    def clone_token(self, repo: str) -> str:
+        return self._tokens.token(repo)
+
+    def budget(self) -> RateLimit | None:
+        """GitHub's hourly allowance as of its latest reply; None before the first."""
+        return self._github.rate_limit
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connections.close()
+
+    # -- questions ----------------------------------------------------------------------------------------------------
+    def pull(self, key: PullKey) -> Pull:
+        return _read(replies.pull, self._github.get(_PULL, key.repo, number=key.number))
+
+    def pulls_open(self, repo: str, base: str | None = None) -> list[Pull]:
+        """As the port says. GitHub's list tells nothing of merging; see prbot.github.replies.pull."""
+        query = {"state": "open", "sort": "created", "direction": "asc"} | ({"base": base} if base else {})
+        pulls = _read_all(replies.pull, self._github.get_all("/repos/{repo}/pulls", repo, query))
+        # said once more, as the query is lost where GitHub redirects because the repository was renamed
+        return [pull for pull in pulls if pull.state == "open" and base in (None, pull.base_branch)]
+
+    def reviews(self, key: PullKey) -> list[Review]:
+        return _read(replies.reviews, self._github.get_all(_PULL + "/reviews", key.repo, number=key.number))
+
+    def commits(self, key: PullKey) -> list[Commit]:
+        """As the port says. GitHub lists the first 250; `Pull.commits` tells how many there are."""
+        return _read_all(replies.commit, self._github.get_all(_PULL + "/commits", key.repo, number=key.number))
+
+    def role(self, repo: str, login: str) -> Role:
+        try:
+            found = self._github.get("/repos/{repo}/collaborators/{login}/permission", repo, login=login)
+        except NotFound:
+            return "none"
+        return _read(replies.role, found)
+
+    def last_pusher(self, repo: str, branch: str, head_sha: str) -> str | None:
+        query = {"ref": f"refs/heads/{branch}", "per_page": "100"}
+        try:
+            found = self._github.get("/repos/{repo}/activity", repo, query)
+        except (Denied, NotFound) as refusal:
+            self._degrade("activity", "the repository's activity cannot be read: pushers are told by commits", refusal)
+            return None
+        return _read(lambda entries: replies.pusher(entries, branch, head_sha), found)
+
+    def comments(self, key: PullKey, since: datetime | None = None) -> list[Comment]:
+        query = {} if since is None else {"since": f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+        return _read_all(replies.comment, self._github.get_all(_COMMENTS, key.repo, query, number=key.number))
+
+    # -- writes -------------------------------------------------------------------------------------------------------
+    def create_comment(self, key: PullKey, body: str) -> Posted:
+        written = self._github.write("POST", _COMMENTS, key.repo, {"body": body}, number=key.number)
+        return _read(replies.posted, written)
+
+    def edit_comment(self, repo: str, comment_id: int, body: str) -> Posted:
+        written = self._github.write("PATCH", _COMMENT, repo, {"body": body}, comment=comment_id)
+        return _read(replies.posted, written)
+
+    def hide_comment(self, repo: str, node_id: str) -> bool:
+        try:
+            self._github.mutate(repo, _MINIMIZE, {"id": node_id})
+        except Unavailable as refusal:
+            self._degrade("minimize", "old comments cannot be hidden: they stay as they are", refusal)
+            return False
+        return True
+
+    def react(self, repo: str, comment_id: int, reaction: str) -> None:
+        self._github.write("POST", _COMMENT + "/reactions", repo, {"content": reaction}, comment=comment_id)
+
+    def set_status(self, repo: str, sha: str, status: Status) -> None:
+        body = {"state": status.state, "context": status.context, "description": status.description}
+        if status.target_url:
+            body["target_url"] = status.target_url
+        self._github.write("POST", "/repos/{repo}/statuses/{sha}", repo, body, sha=sha)
+
+    def _degrade(self, what: str, consequence: str, refusal: Unavailable) -> None:
+        """Say that we do without something that GitHub does not let us have; once for each kind of refusal."""
+        kind = (what, type(refusal))
+        with self._lock:
+            if kind in self._said:
+                return
+            self._said.add(kind)
+        structlog.get_logger().warning("github.degraded", what=what, consequence=consequence, refusal=str(refusal))
+
+
+def _read_all(mapping: Callable[[Any], T], documents: list[Any]) -> list[T]:
+    return _read(lambda items: [mapping(item) for item in items], documents)
+
+
+def _read(mapping: Callable[[Any], T], document: Any) -> T:
+    """Map a reply. Transient if it is not as documented: a broken server or proxy more likely than a changed API."""
+    try:
+        return mapping(document)
+    except WrongField as wrong:
+        raise Transient(f"GitHub's reply is not as documented: {wrong}") from None

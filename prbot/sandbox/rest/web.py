@@ -1,0 +1,139 @@
+"""What all routes share: who asks, what they may see, how GitHub refuses, pages, and conditional requests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, g, request
+
+from prbot.sandbox.current import current_hub
+from prbot.sandbox.shapes import Json
+from prbot.sandbox.state import Comment, Pull, Repository, Role
+
+DOCUMENTATION = "https://docs.github.com/rest"
+_MOST_A_PAGE = 100
+
+
+class ApiError(Exception):
+    """GitHub's way to say no."""
+
+    def __init__(self, status: int, message: str, errors: list[Any] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.errors = errors
+
+
+def error_reply(status: int, message: str, errors: list[Any] | None = None) -> Response:
+    """The body that GitHub sends with an error."""
+    body: Json = {"message": message, "documentation_url": DOCUMENTATION, "status": str(status)}
+    if errors is not None:
+        body["errors"] = errors
+    return reply(body, status)
+
+
+def invalid(resource: str, field: str, code: str, message: str | None = None) -> ApiError:
+    """422 for one field; `code` is GitHub's: missing_field, invalid, custom, …"""
+    error = {"resource": resource, "field": field, "code": code}
+    if message:
+        error["message"] = message
+    return ApiError(422, "Validation Failed", [error])
+
+
+def login() -> str:
+    """Whose token the request bears."""
+    name: str = g.login
+    return name
+
+
+def authenticate() -> None:
+    """Find out who asks; 401 without a token that we gave out."""
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    if not value:
+        raise ApiError(401, "Requires authentication")
+    known = current_hub().state.tokens.get(value.strip()) if scheme.lower() in ("token", "bearer") else None
+    if known is None:
+        raise ApiError(401, "Bad credentials")
+    g.login = known
+
+
+def repo_for(owner: str, name: str, wanted: Role = "read") -> Repository:
+    """The repository, if who asks may do this there: 404 when they may not see it, 403 when they may only read."""
+    repo = current_hub().state.repos.get(f"{owner}/{name}")
+    if repo is None or not repo.allows(login(), "read"):
+        raise ApiError(404, "Not Found")
+    if not repo.allows(login(), wanted):
+        if wanted == "admin":
+            raise ApiError(404, "Not Found")
+        raise ApiError(403, "Resource not accessible by personal access token")
+    return repo
+
+
+def pull_for(repo: Repository, number: int) -> Pull:
+    """A pull request, or 404."""
+    if number not in repo.pulls:
+        raise ApiError(404, "Not Found")
+    return repo.pulls[number]
+
+
+def comment_for(repo: Repository, comment_id: int) -> Comment:
+    """A comment, or 404."""
+    if comment_id not in repo.comments:
+        raise ApiError(404, "Not Found")
+    return repo.comments[comment_id]
+
+
+def body() -> Json:
+    """The JSON object that was sent; {} when nothing was."""
+    if not request.get_data():
+        return {}
+    sent = request.get_json(force=True, silent=True)
+    if not isinstance(sent, dict):
+        raise ApiError(400, "Problems parsing JSON")
+    return sent
+
+
+def text_field(sent: Json, resource: str, field: str, limit: int) -> str:
+    """A text that must be there and within GitHub's limit, or 422."""
+    value = sent.get(field)
+    if not isinstance(value, str) or not value.strip():
+        raise invalid(resource, field, "missing_field")
+    if len(value) > limit:
+        raise invalid(resource, field, "custom", f"{field} is too long (maximum is {limit} characters)")
+    return value
+
+
+def reply(data: object, status: int = 200) -> Response:
+    """JSON, with an ETag where it was read: If-None-Match is answered 304."""
+    response = Response(json.dumps(data), status=status, content_type="application/json; charset=utf-8")
+    if status == 200 and request.method == "GET":
+        response.add_etag(weak=True)
+        response.make_conditional(request)
+    return response
+
+
+def page(items: Iterable[object]) -> Response:
+    """One page of a list by `page` and `per_page` (30, at most 100), with GitHub's Link header."""
+    every = list(items)
+    size = min(_positive("per_page", 30), _MOST_A_PAGE)
+    number = _positive("page", 1)
+    last = max(1, -(-len(every) // size))
+    response = reply(every[(number - 1) * size : number * size])
+    wanted = {"prev": number - 1, "next": number + 1, "last": last, "first": 1}
+    shown = {name: to for name, to in wanted.items() if 1 <= to <= last and to != number}
+    links = [f'<{_page_address(to)}>; rel="{name}"' for name, to in shown.items()]
+    if links:
+        response.headers["Link"] = ", ".join(links)
+    return response
+
+
+def _page_address(number: int) -> str:
+    return f"{request.base_url}?{urlencode({**request.args.to_dict(), 'page': number})}"
+
+
+def _positive(name: str, default: int) -> int:
+    value = request.args.get(name, "")
+    return max(1, int(value)) if value.isdigit() else default

@@ -1,0 +1,310 @@
+"""The tables that are the truth about deliveries, pull requests, runs, locks, slots, jobs and what was posted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, Index, Text, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from prbot.core.ids import ProjectKey, PullKey, Repo
+from prbot.core.runs import Goal, RunStatus
+from prbot.store.database import UtcDateTime
+
+
+def _when(*, nullable: bool = False) -> Any:
+    return Field(default=None, sa_column=Column(UtcDateTime, nullable=nullable))
+
+
+def _json() -> Any:
+    return Field(default=None, sa_column=Column(JSON, nullable=True))
+
+
+def _text(default: str = "") -> Any:
+    return Field(default=default, sa_column=Column(Text, nullable=False))
+
+
+class Delivery(SQLModel, table=True):
+    """One webhook POST, known by the id that the forge gave it."""
+
+    __tablename__ = "prbot_delivery"
+
+    id: str = Field(primary_key=True)
+    event: str
+    repo: str | None = Field(default=None, index=True)
+    pull: int | None = None
+    outcome: str
+    """`stored` or `ignored`."""
+    reason: str = ""
+    received_at: datetime = _when()
+
+
+class InboxEvent(SQLModel, table=True):
+    """Something that a pull request must be looked at for: an event from a delivery, or one that prbot made itself."""
+
+    __tablename__ = "prbot_inbox"
+    __table_args__ = (Index("prbot_inbox_open", "repo", "pull", "id", sqlite_where=text("handled_at IS NULL")),)
+
+    id: str = Field(primary_key=True)
+    """Sorts by the time at which it came."""
+    repo: str
+    pull: int
+    kind: str
+    """The name of the event's class in prbot.core.events, or one of `turn` and `base_moved`."""
+    data: dict[str, Any] = _json()
+    delivery: str | None = None
+    created_at: datetime = _when()
+    handled_at: datetime | None = _when(nullable=True)
+    error: str = ""
+
+
+class PullRow(SQLModel, table=True):
+    """What prbot last read about a pull request at the forge, and who pushed its head."""
+
+    __tablename__ = "prbot_pull"
+
+    repo: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    clone_url: str
+    title: str = ""
+    author: str = ""
+    url: str = ""
+    state: str = "open"
+    """The forge's word when last read: open, merged, closed."""
+    head_sha: str = ""
+    base_branch: str = ""
+    base_sha: str = ""
+    merge_sha: str | None = None
+    pushed_sha: str = ""
+    """The head that `pusher` is known to have pushed."""
+    pusher: str | None = None
+    read_at: datetime = _when()
+
+    @property
+    def key(self) -> PullKey:
+        return PullKey(self.repo, self.number)
+
+    @property
+    def repository(self) -> Repo:
+        return Repo(self.repo, self.clone_url)
+
+
+class Operation(SQLModel, table=True):
+    """One accepted command or trigger, which fans out to runs."""
+
+    __tablename__ = "prbot_operation"
+    __table_args__ = (Index("prbot_operation_pull", "repo", "pull", "id"),)
+
+    id: str = Field(primary_key=True)
+    repo: str
+    pull: int
+    goal: Goal
+    trigger: str
+    """autoplan, comment, turn (its turn in a queue came), base_moved, merge, retry."""
+    actor: str
+    comment_id: int | None = None
+    head_sha: str
+    base_sha: str
+    whole: bool = True
+    """Whether it covers every project that the pull request affects; False when `-d`, `-p` or `-w` chose some."""
+    conflict: list[str] | None = _json()
+    """The files that do not merge; the operation has no runs then."""
+    problem: str = _text()
+    """Why nothing could be planned, for people; empty otherwise."""
+    refusals: list[dict[str, Any]] = _json()
+    orphans: list[dict[str, Any]] = _json()
+    created_at: datetime = _when()
+
+
+class Run(SQLModel, table=True):
+    """One project at one commit. Its exclusive right to act is its slot, not this row."""
+
+    __tablename__ = "prbot_run"
+    __table_args__ = (
+        UniqueConstraint("operation", "dir", "workspace", name="prbot_run_once_an_operation"),
+        Index("prbot_run_pull", "repo", "pull", "id"),
+        Index("prbot_run_status", "status"),
+        Index(
+            "prbot_run_one_apply", "repo", "dir", "workspace", "commit", "attempt",
+            unique=True, sqlite_where=text("goal = 'APPLY'"), postgresql_where=text("goal = 'APPLY'"),
+        ),
+    )
+
+    id: str = Field(primary_key=True)
+    operation: str = Field(foreign_key="prbot_operation.id", index=True)
+    repo: str
+    pull: int
+    dir: str
+    workspace: str = "default"
+    goal: Goal
+    status: RunStatus = RunStatus.PENDING
+    trigger: str = "autoplan"
+    head_sha: str
+    base_sha: str
+    commit: str
+    """What is checked out: the merge result for a plan, the merge commit for an apply."""
+    tree: str = ""
+    var_files: list[str] = _json()
+    extra_args: list[str] = _json()
+    verbose: bool = False
+    reason: str = ""
+    """Why this project is affected."""
+    speculative: bool = False
+    auto: bool = True
+    """For an apply: whether to go on by itself once the plan lies within what was approved."""
+    reference: str | None = None
+    """For an apply: the run whose shown plan is what was approved; itself once it was held and shown."""
+    attempt: int = 1
+    input_digest: str = ""
+    admitted_at: datetime | None = _when(nullable=True)
+    started_at: datetime | None = _when(nullable=True)
+    ended_at: datetime | None = _when(nullable=True)
+    cancel_requested_at: datetime | None = _when(nullable=True)
+    superseded: bool = False
+    """Cancelled because something newer takes its place."""
+    error: str = _text()
+    summary: dict[str, Any] | None = _json()
+    fingerprint: str = ""
+    seal: dict[str, Any] | None = _json()
+    plan_key: str = ""
+    """Where the plan store keeps its plan; empty when there is none."""
+    diff: str = _text()
+    """The plan as people read it, masked."""
+    difference: list[dict[str, Any]] | None = _json()
+    """For a held apply: how its plan differs from what was approved."""
+    carries: str | None = None
+    """The earlier run of the same project whose approvals carry over to this one."""
+    carry_note: str = ""
+    shown_at: datetime | None = _when(nullable=True)
+    """When the comment that shows this plan was complete, by the forge's clock."""
+    applied_output: str = _text()
+    convergence: str = ""
+    """Empty until an apply checked it: `clean`, or what a plan still wants to do."""
+    created_at: datetime = _when()
+
+    @property
+    def project(self) -> ProjectKey:
+        return ProjectKey(self.repo, self.dir, self.workspace)
+
+    @property
+    def pull_key(self) -> PullKey:
+        return PullKey(self.repo, self.pull)
+
+
+class RunOutput(SQLModel, table=True):
+    """A chunk of what a run's engine printed, masked."""
+
+    __tablename__ = "prbot_run_output"
+
+    run: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    step: str
+    body: str = _text()
+    at: datetime = _when()
+
+
+class Claim(SQLModel, table=True):
+    """A pull request's claim on a project. Who holds the lock is derived; see prbot.core.locks."""
+
+    __tablename__ = "prbot_claim"
+
+    repo: str = Field(primary_key=True)
+    dir: str = Field(primary_key=True)
+    workspace: str = Field(primary_key=True)
+    pull: int = Field(primary_key=True)
+    since: datetime = _when()
+    merged_position: int | None = None
+
+
+class Slot(SQLModel, table=True):
+    """The right to act on one thing (a project, a pull request, its report), fenced by a token that only grows."""
+
+    __tablename__ = "prbot_slot"
+
+    key: str = Field(primary_key=True)
+    owner: str | None = None
+    """The run, or what else took it; None while it is free."""
+    worker: str | None = None
+    token: int = 0
+    taken_at: datetime | None = _when(nullable=True)
+
+
+class Worker(SQLModel, table=True):
+    """A worker process. Its id is new at every start; it is dead when its beat is old by the database's clock."""
+
+    __tablename__ = "prbot_worker"
+
+    id: str = Field(primary_key=True)
+    host: str
+    pid: int
+    started_at: datetime = _when()
+    beat_at: datetime = _when()
+
+
+class JobRow(SQLModel, table=True):
+    """The embedded queue. A job that is done is deleted."""
+
+    __tablename__ = "prbot_job"
+    __table_args__ = (
+        Index("prbot_job_once", "kind", "args", unique=True, sqlite_where=text("state = 'queued'"),
+              postgresql_where=text("state = 'queued'")),
+        Index("prbot_job_due", "state", "due_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    kind: str
+    args: str
+    """Canonical JSON of the arguments."""
+    state: str = "queued"
+    """queued, running, failed."""
+    due_at: datetime = _when()
+    attempt: int = 1
+    worker: str | None = None
+    error: str = _text()
+    created_at: datetime = _when()
+
+
+class Approval(SQLModel, table=True):
+    """An explicit `prbot approve` of one run's plan. Whether it counts is decided each time that somebody asks."""
+
+    __tablename__ = "prbot_approval"
+
+    comment_id: int = Field(primary_key=True)
+    run: str = Field(primary_key=True)
+    repo: str
+    pull: int
+    user: str
+    user_is_bot: bool = False
+    fingerprint: str
+    at: datetime = _when()
+
+
+class Post(SQLModel, table=True):
+    """A comment, status or reaction that should exist at the forge, and what is known of its being there."""
+
+    __tablename__ = "prbot_post"
+
+    repo: str = Field(primary_key=True)
+    pull: int = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    """comment, status, reaction."""
+    key: str = Field(primary_key=True)
+    """For a comment, what it is about; for a status `<sha> <context>`; for a reaction the comment's id and its name."""
+    part: int = Field(default=1, primary_key=True)
+    operation: str = ""
+    body: str = _text()
+    wanted: str = ""
+    """Digest of what it should say; empty when it should be hidden."""
+    sent: str = ""
+    """Digest of what the forge was last known to show."""
+    sending_since: datetime | None = _when(nullable=True)
+    """An attempt began then and its outcome is not known."""
+    external_id: int | None = None
+    node_id: str = ""
+    posted_at: datetime | None = _when(nullable=True)
+    hide: bool = False
+    hidden: bool = False
+    failure: str = ""
+
+

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+import rfc8785
+from structlog.testing import capture_logs
+
+from prbot.core.ids import PullKey, Repo
+from prbot.core.pulls import Comment, Commit, Pull
+from prbot.github.client import GitHubForge
+from prbot.ports import Conflict, Denied, Forge, NotFound, Transient
+from tests.adapters.github.documents import (
+    BASE,
+    HEAD,
+    MERGE,
+    activity,
+    comment,
+    commit,
+    pull,
+    pull_simple,
+    repository,
+    review,
+    user,
+)
+from tests.adapters.github.scripted import Answer, ScriptedGitHub
+
+KEY = PullKey("acme/infra", 7)
+PULL = "GET /repos/acme/infra/pulls/7"
+PULLS = "GET /repos/acme/infra/pulls"
+ROLE = "GET /repos/acme/infra/collaborators/bo/permission"
+ACTIVITY = "GET /repos/acme/infra/activity"
+
+OPEN = Pull(
+    key=KEY, repo=Repo("acme/infra", "https://github.com/acme/infra.git"), title="Raise the limit", author="al",
+    author_is_bot=False, state="open", draft=False, merged=False, merge_sha=None, merged_by=None, head_sha=HEAD,
+    head_branch="limit", head_repo="acme/infra", base_branch="main", base_sha=BASE, default_branch="main",
+    labels=("infra",), commits=2, mergeable=True, mergeable_state="blocked", url="https://github.com/acme/infra/pull/7",
+)  # fmt: skip
+
+
+def test_it_is_a_forge(forge: GitHubForge) -> None:
+    as_port: Forge = forge
+    assert as_port is forge
+
+
+def test_an_open_pull_request_is_read_in_one_request(github: ScriptedGitHub, forge: GitHubForge) -> None:
+    github.on(PULL, Answer(body=pull()))
+    assert forge.pull(KEY) == OPEN
+    asked = github.asked[0]
+    assert asked.headers["authorization"] == "Bearer ghp_0123456789secret"
+    assert asked.headers["user-agent"] == "prbot"
+    assert asked.headers["x-github-api-version"] == "2022-11-28"
+    assert len(github.asked) == 1
+
+
+def test_a_merged_pull_request_says_where_when_and_by_whom(github: ScriptedGitHub, forge: GitHubForge) -> None:
+    merged = pull(
+        state="closed",
+        merged=True,
+        merged_at="2026-11-20T13:00:00Z",
+        merged_by=user("bo"),
+        mergeable=None,
+        mergeable_state="unknown",
+    )
+    github.on(PULL, Answer(body=merged))
+    assert forge.pull(KEY) == replace(
+        OPEN,
+        state="closed",
+        merged=True,
+        merge_sha=MERGE,
+        merged_by="bo",
+        mergeable=None,
+        mergeable_state="unknown",
+        merged_at=datetime(2026, 11, 20, 13, tzinfo=UTC),
+    )
+
+
+def test_a_pull_request_from_a_deleted_fork_of_a_deleted_account_is_a_ghosts(
+    github: ScriptedGitHub, forge: GitHubForge
+) -> None:
+    head = {"label": "unknown repository", "ref": "limit", "sha": HEAD, "user": None, "repo": None}
+    github.on(PULL, Answer(body=pull(user=None, head=head)))
+    read = forge.pull(KEY)
+    assert (read.author, read.author_is_bot, read.head_repo) == ("ghost", False, None)
+
+
+def test_open_pull_requests_are_listed_oldest_first_over_all_pages(github: ScriptedGitHub, forge: GitHubForge) -> None:
+    # as on github.com, the next page is named by an absolute address, of a host that the token must not go to
+    following = "https://elsewhere.example/api/v3/repositories/1/pulls?page=2&per_page=100"
+    link = f'<{following}>; rel="next", <{following}>; rel="last"'
+    github.on(PULLS, Answer(body=[pull_simple(7), pull_simple(8)], headers={"Link": link}))
+    github.on("GET /repositories/1/pulls", Answer(body=[pull_simple(9)]))
+    listed = forge.pulls_open("acme/infra", base="main")
+    assert [one.key.number for one in listed] == [7, 8, 9]
+    assert listed[0] == replace(OPEN, commits=0, mergeable=None, mergeable_state="unknown")
+    assert github.asked[0].query == {
+        "state": "open", "base": "main", "sort": "created", "direction": "asc", "per_page": "100",
+    }  # fmt: skip
+    assert github.asked[1].query == {"page": "2", "per_page": "100"}
+
+
+def test_a_renamed_repositorys_list_keeps_to_the_base_that_was_asked_for(
+    github: ScriptedGitHub, forge: GitHubForge
+) -> None:
+    github.on(PULLS, Answer(301, {"message": "Moved"}, {"Location": github.url + "/repositories/1/pulls"}))
+    other = pull_simple(8, base={**pull_simple()["base"], "ref": "dev"})
+    github.on("GET /repositories/1/pulls", Answer(body=[pull_simple(7), other]))
+    assert [one.key.number for one in forge.pulls_open("acme/infra", base="main")] == [7]
+
+
+def test_a_list_without_an_end_is_refused(github: ScriptedGitHub, forge: GitHubForge) -> None:
+    link = {"Link": f'<{github.url}/repos/acme/infra/pulls?page=2>; rel="next"'}
+    github.on(PULLS, *[Answer(body=[], headers=link)] * 100)
+    with pytest.raises(Conflict, match="more than 10000"):
+        forge.pulls_open("acme/infra")
+
+
+def test_reviews_come_in_order_each_with_the_digest_of_what_github_sent(
+    github: ScriptedGitHub, forge: GitHubForge
+) -> None:
+    raw = [
+        review(1, "APPROVED"),
+        review(2, "PENDING", submitted_at=None),
+        review(3, "COMMENTED", user=None, commit_id=None),
+        review(4, "CHANGES_REQUESTED", user=user("ci[bot]", "Bot")),
+        review(5, "DISMISSED"),
+    ]
+    github.on(PULL + "/reviews", Answer(body=raw))
+    reviews = forge.reviews(KEY)
+    assert [(one.id, one.state) for one in reviews] == [
+        (1, "APPROVED"), (3, "COMMENTED"), (4, "CHANGES_REQUESTED"), (5, "DISMISSED"),
+    ]  # fmt: skip
+    assert [(one.user, one.user_is_bot) for one in reviews[:3]] == [("bo", False), ("ghost", False), ("ci[bot]", True)]
+    assert [one.commit_id for one in reviews[:2]] == [HEAD, ""]
+    assert reviews[0].submitted_at == datetime(2026, 11, 20, 12, 0, 3, tzinfo=UTC)
+    shuffled = json.loads(json.dumps(raw[0], sort_keys=True))
+    assert reviews[0].raw_digest == "sha256:" + hashlib.sha256(rfc8785.dumps(shuffled)).hexdigest()
+    assert len({one.raw_digest for one in reviews}) == 4
+
+
+def test_commits_tell_accounts_where_github_knows_them(github: ScriptedGitHub, forge: GitHubForge) -> None:
+    merge = commit(MERGE, author=None, committer={}, parents=[{"sha": HEAD}, {"sha": BASE}])
+    github.on(PULL + "/commits", Answer(body=[commit(), merge]))
+    assert forge.commits(KEY) == [
+        Commit(HEAD, "al", "web-flow", (BASE,)),
+        Commit(MERGE, None, None, (HEAD, BASE)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("permission", "role_name", "role"),
+    [
+        ("admin", "admin", "admin"),
+        ("write", "maintain", "maintain"),
+        ("write", "write", "write"),
+        ("read", "triage", "triage"),
+        ("read", "read", "read"),
+        ("none", "none", "none"),
+        ("write", "Release engineer", "write"),  # a custom role
+        ("read", None, "read"),  # an older server
+    ],
+)
+def test_a_role_is_read_by_name_and_a_custom_one_by_its_base(
+    github: ScriptedGitHub, forge: GitHubForge, permission: str, role_name: str | None, role: str
+) -> None:
+    github.on(ROLE, Answer(body={"permission": permission, "role_name": role_name, "user": user("bo")}))
+    assert forge.role("acme/infra", "bo") == role
+
+
+def test_whoever_is_no_collaborator_has_no_role(github: ScriptedGitHub, forge: GitHubForge) -> None:
+    github.on(ROLE, Answer(404, {"message": "bo is not a user"}))
+    assert forge.role("acme/infra", "bo") == "none"
+
+
+def test_a_role_is_not_remembered(github: ScriptedGitHub, forge: GitHubForge) -> None:
+    github.on(ROLE, *(Answer(body={"permission": word, "role_name": word}) for word in ("write", "read")))
+    assert [forge.role("acme/infra", "bo"), forge.role("acme/infra", "bo")] == ["write", "read"]
+
+
+def test_a_role_that_we_may_not_read_is_denied_not_none(github: ScriptedGitHub, forge: GitHubForge) -> None:
+    github.on(ROLE, Answer(403, {"message": "Must have push access to view collaborator permission."}))
+    with pytest.raises(Denied, match="Must have push access"):
+        forge.role("acme/infra", "bo")
+
+
+def test_a_name_cannot_lead_to_another_address(
+    github: ScriptedGitHub, forge: GitHubForge, seen: list[tuple[str, str, int]]
+) -> None:
+    for name in ("..", ".", ""):
+        assert forge.role("acme/infra", name) == "none"
+        with pytest.raises(NotFound):
+            forge.pulls_open(f"acme/{name}")
+    assert not github.asked
+    github.on("GET /repos/acme/infra/collaborators/a%2F..%2Fb%3Fx/permission", Answer(404, {"message": "Not Found"}))
+    assert forge.role("acme/infra", "a/../b?x") == "none"
+    assert seen == [("GET", "/repos/{repo}/collaborators/{login}/permission", 404)]
+
+
+def test_the_last_pusher_is_who_made_the_branch_point_to_the_head(github: ScriptedGitHub, forge: GitHubForge) -> None:
+    entries = [
+        activity(HEAD, user("other"), ref="refs/heads/elsewhere"),
+        activity(HEAD, user("cy"), activity_type="force_push"),
+        activity(MERGE, user("bo")),
+        activity(HEAD, user("al")),
+    ]
+    github.on(ACTIVITY, Answer(body=entries))
+    assert forge.last_pusher("acme/infra", "limit", HEAD) == "cy"
+    assert github.asked[0].query == {"ref": "refs/heads/limit", "per_page": "100"}
+
+
+def test_nobody_is_the_last_pusher_where_activity_does_not_say(github: ScriptedGitHub, forge: GitHubForge) -> None:
+    github.on(ACTIVITY, Answer(body=[]), Answer(body=[activity(HEAD, None)]))
+    assert forge.last_pusher("acme/infra", "limit", HEAD) is None
+    assert forge.last_pusher("acme/infra", "limit", HEAD) is None
+
+
+def test_without_permission_for_activity_prbot_does_without_and_says_so_once(
+    github: ScriptedGitHub, forge: GitHubForge
+) -> None:
+    refusal = Answer(403, {"message": "Resource not accessible by personal access token"})
+    absent = Answer(404, {"message": "Not Found"})
+    github.on(ACTIVITY, refusal, refusal, absent, absent)
+    with capture_logs() as logs:
+        assert [forge.last_pusher("acme/infra", "limit", HEAD) for _ in range(4)] == [None] * 4
+    assert [(line["event"], line["log_level"], line["what"]) for line in logs] == [
+        ("github.degraded", "warning", "activity")
+    ] * 2, "one line for each kind of refusal"
+    assert "Resource not accessible" in logs[0]["refusal"]
+
+
+def test_comments_since_a_moment_are_asked_for_in_utc(github: ScriptedGitHub, forge: GitHubForge) -> None:
+    route = "GET /repos/acme/infra/issues/7/comments"
+    github.on(route, Answer(body=[comment(1, "one"), comment(2, "two", user=None)]), Answer(body=[]))
+    since = datetime(2026, 11, 20, 13, 0, 0, tzinfo=timezone(timedelta(hours=1)))
+    at, later = datetime(2026, 11, 20, 12, tzinfo=UTC), datetime(2026, 11, 20, 12, 0, 1, tzinfo=UTC)
+    assert forge.comments(KEY, since) == [Comment(1, "al", "one", at, later), Comment(2, "ghost", "two", at, later)]
+    assert forge.comments(KEY) == []
+    assert [asked.query.get("since") for asked in github.asked] == ["2026-11-20T12:00:00Z", None]
+
+
+def test_who_we_are_is_asked_once_a_token_and_always_when_checking(github: ScriptedGitHub, forge: GitHubForge) -> None:
+    github.on("GET /user", Answer(body=user("prbot-bot")), Answer(body=user("renamed")))
+    assert [forge.me(), forge.me()] == ["prbot-bot", "prbot-bot"]
+    assert forge.check() == "renamed"
+    assert forge.me() == "renamed"
+
+
+def test_git_reads_with_our_token(forge: GitHubForge) -> None:
+    assert forge.clone_token("acme/infra") == "ghp_0123456789secret"
+
+
+def test_a_reply_that_is_not_as_documented_may_be_asked_for_again_later(
+    github: ScriptedGitHub, forge: GitHubForge
+) -> None:
+    github.on(PULL, Answer(body=pull(repository("acme/infra")["id"], head={"ref": "limit"})))
+    with pytest.raises(Transient, match=r"`head\.sha` is missing"):
+        forge.pull(KEY)
+    github.on(PULL + "/reviews", Answer(body={"message": "hello"}), Answer(body=[review(2**60, "APPROVED")]))
+    for complaint in ("not a list", "RFC 8785"):
+        with pytest.raises(Transient, match=complaint):
+            forge.reviews(KEY)

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prbot.core.ids import ProjectKey
+from prbot.core.inputs import input_digest, input_paths, inputs_equal, own_changes_digest
+from prbot.core.projects import Project, project_at
+from prbot.core.trees import TreeEntry
+from tests.core.repos import RESOURCE, call, root, tree_of, view_of
+
+FILES = {
+    "net/main.tf": root("net", call("../modules/x")),
+    "net/.terraform.lock.hcl": "# lock",
+    "net/env/default.tfvars": "a = 1",
+    "modules/x/main.tf": RESOURCE,
+    "app/main.tf": root("app"),
+    "README.md": "hello",
+}
+NET = project_at(view_of(FILES), ProjectKey("acme/infra", "net"))
+
+
+def digest(files: Mapping[str, str] = FILES, project: Project = NET, **options: object) -> str:
+    return input_digest(project, tree_of(files), **{"engine_version": "terraform 1.11.4", **options})  # type: ignore[arg-type]
+
+
+def test_the_digest_has_the_form_that_seals_promise() -> None:
+    assert re.fullmatch("sha256:[0-9a-f]{64}", digest())
+
+
+def test_the_digest_stays_the_same_across_releases() -> None:
+    """Stored seals hold it: a change of its form would make every plan outdated."""
+    assert digest() == "sha256:56ac17e4a14be72877a6a69ecf50c46d6914756ade8b8acbe84855f5c92650aa"
+
+
+def test_each_file_of_the_project_and_its_modules_counts() -> None:
+    for path in (
+        "net/main.tf",
+        "net/.terraform.lock.hcl",
+        "net/env/default.tfvars",
+        "modules/x/main.tf",
+        "net/new.json",
+    ):
+        assert digest(FILES | {path: "changed"}) != digest(), path
+
+
+def test_the_inputs_are_the_files_that_select_the_project() -> None:
+    files = FILES | {"net/README.md": "x", "net/x.json": "x", "app/x.json": "x"}
+    assert input_paths(NET, tree_of(files)) == {
+        "net/main.tf",
+        "net/.terraform.lock.hcl",
+        "net/env/default.tfvars",
+        "net/x.json",
+        "modules/x/main.tf",
+    }
+
+
+def test_files_of_others_do_not_count() -> None:
+    for path in ("app/main.tf", "README.md", "net/README.md", "modules/y/main.tf"):
+        assert digest(FILES | {path: "changed"}) == digest(), path
+
+
+def test_a_file_made_executable_counts() -> None:
+    tree = dict(tree_of(FILES))
+    tree["net/main.tf"] = TreeEntry("100755", tree["net/main.tf"].blob)
+    assert not inputs_equal(NET, tree_of(FILES), tree)
+
+
+def test_engine_arguments_workflow_workspace_and_var_files_count() -> None:
+    others = [
+        digest(engine_version="terraform 1.12.0"),
+        digest(extra_args=["-parallelism=1", "-refresh-only"]),
+        digest(extra_args=["-refresh-only", "-parallelism=1"]),
+        digest(workflow_digest="sha256:1"),
+        digest(project=replace(NET, key=replace(NET.key, workspace="prod"))),
+        digest(project=replace(NET, var_files=("env/default.tfvars", "x.tfvars"))),
+    ]
+    assert len({digest(), *others}) == len(others) + 1
+
+
+@given(st.permutations(sorted(FILES)))
+def test_the_order_of_files_does_not_count(order: list[str]) -> None:
+    assert digest({path: FILES[path] for path in order}) == digest()
+
+
+def test_own_changes_survive_a_base_that_moved_elsewhere() -> None:
+    ours = {"net/x.tf": RESOURCE}
+    moved = FILES | {"net/theirs.tf": RESOURCE, "app/main.tf": root("app", RESOURCE)}
+    first = own_changes_digest(NET, tree_of(FILES), tree_of(FILES | ours))
+    assert own_changes_digest(NET, tree_of(moved), tree_of(moved | ours)) == first
+    assert own_changes_digest(NET, tree_of(moved), tree_of(moved | {"net/x.tf": "# other"})) != first
+    assert own_changes_digest(NET, tree_of(moved), tree_of(moved | ours | {"net/script.sh": "rm -r"})) != first
+    assert own_changes_digest(NET, tree_of(moved), tree_of(moved | ours | {"README.md": "prose"})) == first
+
+
+def test_own_changes_end_when_the_base_touches_the_same_file() -> None:
+    first = own_changes_digest(NET, tree_of(FILES), tree_of(FILES | {"net/main.tf": "both"}))
+    moved = FILES | {"net/main.tf": "theirs"}
+    assert own_changes_digest(NET, tree_of(moved), tree_of(moved | {"net/main.tf": "both"})) != first

@@ -1,0 +1,77 @@
+"""Who may give which command, and what the others are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from prbot.core.permissions import MINIMUM_ROLE, Allowed, Refused, may
+from prbot.core.pulls import ROLES, Role, at_least
+
+
+@pytest.mark.parametrize("command", ["plan", "apply", "approve", "cancel"])
+def test_whoever_changes_something_needs_write_access(command: str) -> None:
+    assert [role for role in ROLES if may(command, role) == Allowed()] == ["write", "maintain", "admin"]
+
+
+@pytest.mark.parametrize("command", ["help", "version", "why"])
+def test_whoever_can_read_may_ask(command: str) -> None:
+    assert [role for role in ROLES if may(command, role) == Allowed()] == [
+        "read",
+        "triage",
+        "write",
+        "maintain",
+        "admin",
+    ]
+
+
+def test_a_refusal_says_what_is_missing_and_who_has_it() -> None:
+    assert may("apply", "read") == Refused(
+        "`apply` needs write access to this repository, and you have read access. Ask somebody with write access."
+    )
+    assert may("help", "none") == Refused(
+        "`help` needs read access to this repository, and you have none. Ask somebody with read access."
+    )
+
+
+def test_a_lock_is_freed_by_its_holders_author_or_by_a_maintainer() -> None:
+    assert may("unlock", "write", is_holder_author=True) == Allowed()
+    assert may("unlock", "maintain") == Allowed()
+    assert may("unlock", "admin") == Allowed()
+    refused = may("unlock", "write")
+    assert isinstance(refused, Refused)
+    assert refused.reason == (
+        "Another author's pull request holds this project: `unlock` needs maintain access then, and you have write "
+        "access. Ask that author, or somebody with maintain access."
+    )
+
+
+def test_a_holders_author_without_write_access_frees_nothing() -> None:
+    for role in ("none", "read", "triage"):
+        assert isinstance(may("unlock", role, is_holder_author=True), Refused)
+
+
+def test_a_merged_change_is_discarded_by_a_maintainer_alone() -> None:
+    assert may("unlock", "maintain", discards=True) == Allowed()
+    refused = may("unlock", "write", is_holder_author=True, discards=True)
+    assert isinstance(refused, Refused)
+    assert "merged and not applied" in refused.reason
+
+
+@pytest.mark.parametrize("command", sorted(MINIMUM_ROLE))
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("is_author", [True, False])
+def test_nobody_is_refused_what_somebody_with_less_access_may(command: str, role: Role, is_author: bool) -> None:
+    if may(command, role, is_holder_author=is_author) == Allowed():
+        more = [each for each in ROLES if at_least(each, role)]
+        assert {may(command, each, is_holder_author=is_author) for each in more} == {Allowed()}
+
+
+def test_being_a_holders_author_helps_with_nothing_but_unlock() -> None:
+    for command in set(MINIMUM_ROLE) - {"unlock"}:
+        for role in ROLES:
+            assert may(command, role, is_holder_author=True) == may(command, role)
+
+
+def test_an_unknown_command_is_a_bug_and_not_a_permission() -> None:
+    with pytest.raises(KeyError):
+        may("destroy", "admin")

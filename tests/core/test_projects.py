@@ -1,0 +1,397 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prbot.core.ids import ProjectKey
+from prbot.core.inputs import inputs_equal
+from prbot.core.projects import (
+    NoSuchProject,
+    Orphan,
+    Project,
+    Selection,
+    Wanted,
+    discover,
+    for_command,
+    project_at,
+)
+from tests.core.repos import RESOURCE, call, root, tree_of, view_of
+
+Files = Mapping[str, str]
+REPO = "acme/infra"
+
+
+def select(base: Files, merged: Files, links: Mapping[str, str] | None = None) -> Selection:
+    """What a pull request from `base` to `merged` touches."""
+    before, after = tree_of(base, links), tree_of(merged, links)
+    changed = frozenset(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+    return discover(REPO, view_of(base, links), view_of(merged, links), changed)
+
+
+def dirs(selection: Selection) -> list[str]:
+    return [project.key.dir for project in selection.projects]
+
+
+def reason(selection: Selection) -> str:
+    (refusal,) = selection.refusals
+    assert refusal.fix
+    return refusal.reason
+
+
+TWO = {"net/main.tf": root("net"), "app/main.tf": root("app")}
+
+
+# -- what is selected -------------------------------------------------------------------------------------------------
+def test_a_changed_root_module_is_selected_and_others_are_not() -> None:
+    selection = select(TWO, TWO | {"net/main.tf": root("net", RESOURCE)})
+    assert dirs(selection) == ["net"]
+    assert selection.projects[0].reason == "net/main.tf changed"
+    assert selection.projects[0].key == ProjectKey(REPO, "net")
+
+
+def test_the_repository_root_can_be_a_project() -> None:
+    assert dirs(select({"main.tf": root()}, {"main.tf": root(body=RESOURCE)})) == ["."]
+
+
+@pytest.mark.parametrize("path", ["net/.terraform.lock.hcl", "net/templates/x/y.json", "net/run.sh", "net/x.tfvars"])
+def test_files_below_a_root_module_are_its_own(path: str) -> None:
+    assert dirs(select(TWO, TWO | {path: "new"})) == ["net"]
+
+
+@pytest.mark.parametrize("path", ["net/README.md", "net/docs/x.md", "net/.gitignore", "net/.idea/x.json", "docs/x.txt"])
+def test_prose_and_hidden_files_touch_no_project(path: str) -> None:
+    assert select(TWO, TWO | {path: "new"}) == Selection()
+
+
+def test_prose_that_a_configuration_reads_touches_it() -> None:
+    files = {"net/main.tf": root(body='locals {\n  x = file("${path.module}/README.md")\n}\n')}
+    selection = select(files, files | {"net/README.md": "new"})
+    assert dirs(selection) == ["net"]
+
+
+def test_a_file_read_from_elsewhere_touches_the_project() -> None:
+    files = {"net/main.tf": root(body='locals {\n  x = file("${path.root}/../shared/x.txt")\n}\n')}
+    selection = select(files, files | {"shared/x.txt": "new"})
+    assert [project.reason for project in selection.projects] == ["shared/x.txt changed, which it reads"]
+
+
+def test_a_root_module_below_another_is_a_project_of_its_own() -> None:
+    files = {"main.tf": root("top"), "net/main.tf": root("net")}
+    assert dirs(select(files, files | {"net/x.json": "new"})) == ["net"]
+
+
+MODULES = {
+    "net/main.tf": root("net", call("../modules/vpc")),
+    "app/main.tf": root("app", call("../lib/app")),
+    "modules/vpc/main.tf": call("../../modules/tags"),
+    "modules/tags/main.tf": RESOURCE,
+    "lib/app/main.tf": RESOURCE,
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "selected"),
+    [
+        ("modules/vpc/main.tf", ["net"]),
+        ("modules/tags/main.tf", ["net"]),
+        ("modules/tags/files/x.json", ["net"]),
+        ("lib/app/main.tf", ["app"]),
+        ("modules/unused/main.tf", []),
+    ],
+)
+def test_a_changed_module_selects_those_that_call_it(path: str, selected: list[str]) -> None:
+    selection = select(MODULES, MODULES | {path: RESOURCE + "# changed\n"})
+    assert dirs(selection) == selected
+    assert selection.refusals == ()
+
+
+def test_the_reason_names_the_module() -> None:
+    selection = select(MODULES, MODULES | {"modules/tags/main.tf": "", "modules/vpc/x.json": ""})
+    assert selection.projects[0].reason == "modules/tags/main.tf and 1 more changed, in a module that it calls"
+
+
+def test_a_module_within_a_root_module_that_does_not_call_it_is_not_its_own() -> None:
+    files = {"main.tf": root("top"), "net/main.tf": root("net", call("../modules/x")), "modules/x/main.tf": RESOURCE}
+    assert dirs(select(files, files | {"modules/x/main.tf": ""})) == ["net"]
+
+
+def test_a_moved_link_to_a_module_touches_its_callers() -> None:
+    files = {"net/main.tf": root(body=call("../link/x")), "one/x/main.tf": RESOURCE, "two/x/main.tf": RESOURCE}
+    base, merged = view_of(files, {"link": "one"}), view_of(files, {"link": "two"})
+    assert dirs(discover(REPO, base, merged, frozenset({"link"}))) == ["net"]
+
+
+def test_a_file_behind_a_link_touches_the_project() -> None:
+    files = {"net/main.tf": root(), "common/provider.tf": 'provider "x" {}\n', "common/x/y.json": "1"}
+    links = {"net/provider.tf": "../common/provider.tf", "net/data": "../common/x"}
+    assert dirs(select(files, files | {"common/provider.tf": 'provider "x" {\n}\n'}, links)) == ["net"]
+    assert dirs(select(files, files | {"common/x/y.json": "2"}, links)) == ["net"]
+
+
+# -- workspaces -------------------------------------------------------------------------------------------------------
+def test_the_variables_of_the_workspace_are_passed_when_they_are_there() -> None:
+    selection = select(TWO, TWO | {"net/env/default.tfvars": "x = 1"})
+    assert selection.projects[0].var_files == ("env/default.tfvars",)
+    assert select(TWO, TWO | {"net/x.tf": ""}).projects[0].var_files == ()
+
+
+def test_known_workspaces_are_touched_by_what_is_theirs() -> None:
+    files = TWO | {"net/env/default.tfvars": "1", "net/env/prod.tfvars": "1"}
+    view, known = view_of(files), [ProjectKey(REPO, "net", "prod"), ProjectKey("acme/other", "net", "x")]
+
+    def touched(*paths: str) -> list[tuple[str, tuple[str, ...]]]:
+        selection = discover(REPO, view, view, frozenset(paths), known)
+        return [(project.key.label, project.var_files) for project in selection.projects]
+
+    assert touched("net/env/prod.tfvars") == [("net (prod)", ("env/prod.tfvars",))]
+    assert touched("net/env/default.tfvars") == [("net", ("env/default.tfvars",))]
+    assert [label for label, _ in touched("net/main.tf")] == ["net", "net (prod)"]
+
+
+# -- orphaned, moved, hidden ------------------------------------------------------------------------------------------
+def test_a_removed_directory_is_orphaned() -> None:
+    selection = select(TWO, {"app/main.tf": root("app")})
+    assert selection == Selection(orphans=(Orphan("net", None),))
+
+
+def test_a_renamed_directory_is_moved() -> None:
+    selection = select(TWO, {"app/main.tf": root("app"), "network/main.tf": root("net")})
+    assert dirs(selection) == ["network"]
+    assert selection.orphans == (Orphan("net", "network"),)
+
+
+def test_a_root_module_turned_into_a_module_of_one_with_its_state_is_moved() -> None:
+    base = {"net/main.tf": root("net", RESOURCE)}
+    merged = {"net/main.tf": RESOURCE, "live/main.tf": root("net", call("../net"))}
+    selection = select(base, merged)
+    assert dirs(selection) == ["live"]
+    assert selection.orphans == (Orphan("net", "live"),)
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        'backend "s3" {}',
+        'backend "s3" {\n    bucket = "states"\n  }',
+        'backend "local" {\n    path = "terraform.tfstate"\n  }',
+    ],
+)
+def test_settings_that_do_not_tell_states_apart_prove_no_move(backend: str) -> None:
+    module = f"terraform {{\n  {backend}\n}}\n"
+    base = {"net/main.tf": module, "app/main.tf": module}
+    assert select(base, {"app/main.tf": module}).orphans == (Orphan("net", None),)
+    assert "removes the backend of `net`" in reason(select(base, {**base, "net/main.tf": RESOURCE}))
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        'backend "local" {\n    path = "/srv/x"\n  }',
+        'backend "other" {\n    place = "x"\n  }',
+        'backend "s3" {\n key = "x"\n}',
+    ],
+)
+def test_a_move_is_seen_for_other_backends_too(backend: str) -> None:
+    module = f"terraform {{\n  {backend}\n}}\n"
+    assert select({"net/main.tf": module}, {"network/main.tf": module}).orphans == (Orphan("net", "network"),)
+
+
+def test_a_pull_request_that_removes_a_backend_is_refused() -> None:
+    assert "removes the backend of `net`" in reason(select(TWO, TWO | {"net/main.tf": RESOURCE}))
+
+
+def test_a_backend_that_no_longer_parses_is_refused_with_its_place() -> None:
+    assert "`net/main.tf`, line 1" in reason(select(TWO, TWO | {"net/main.tf": '}}} terraform { backend "s3"'}))
+
+
+# -- refused ----------------------------------------------------------------------------------------------------------
+def test_a_directory_without_backend_is_refused_when_it_manages_something() -> None:
+    assert "`new` has no backend" in reason(select(TWO, TWO | {"new/main.tf": RESOURCE}))
+    assert select(TWO, TWO | {"new/main.tf": 'variable "x" {}\n'}) == Selection()
+
+
+def test_a_directory_without_backend_that_did_not_change_is_left_alone() -> None:
+    files = TWO | {"old/main.tf": RESOURCE}
+    assert select(files, files | {"net/main.tf": root("net", RESOURCE)}).refusals == ()
+
+
+def local(body: str) -> str:
+    return f'terraform {{\n  backend "local" {{\n{body}\n  }}\n}}\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"new/main.tf": local("")}, "no literal `path`"),
+        ({"new/main.tf": local('path = "../x.tfstate"')}, "`path` is `../x.tfstate`"),
+        ({"new/main.tf": local('path = "${var.x}"')}, "no literal `path`"),
+        ({"new/main.tf": root(), "new/terraform.tfstate": "{}"}, "`new/terraform.tfstate` is a state file"),
+        ({"new/main.tf": root(), "new/terraform.tfstate.d/x/a": "{}"}, "is a state file"),
+        ({"new/main.tf": "terraform {\n  cloud {}\n}\n"}, "`cloud` block"),
+        ({"new/main.tf": 'terraform {\n  backend "remote" {}\n}\n'}, "backend `remote`"),
+        ({"new/main.tf": root(body=call("../../x"))}, "calls the module `../../x`, which is outside"),
+        ({"new/main.tf": root(body=call("../m")), "m/main.tf": call("../../x")}, "`m` calls the module `../../x`"),
+    ],
+)
+def test_state_in_the_checkout_and_what_cannot_be_run_is_refused(files: Files, says: str) -> None:
+    selection = select(TWO, {**TWO, **files})
+    assert says in reason(selection)
+    assert selection.projects == ()
+
+
+def test_a_local_backend_with_an_absolute_path_is_planned() -> None:
+    assert dirs(select({}, {"new/main.tf": local('path = "/srv/states/new.tfstate"')})) == ["new"]
+
+
+def test_a_link_out_of_the_repository_refuses_those_that_would_read_it() -> None:
+    links = {"net/secrets": "/etc"}
+    files = TWO | {"net/x.tf": RESOURCE, "app/x.tf": RESOURCE}
+    selection = select(TWO, files, links)
+    assert "`net/secrets` is a symbolic link to `/etc`" in reason(selection)
+    assert dirs(selection) == ["app"]
+
+
+# -- properties -------------------------------------------------------------------------------------------------------
+DIRS = ("net", "net/sub", "app", "modules/x", "modules/x/y")
+SOURCES = {"net": "net", "sub": "net/sub", "x": "modules/x", "y": "modules/x/y"}
+
+
+@st.composite
+def repositories(draw: st.DrawFn) -> dict[str, str]:
+    files: dict[str, str] = {}
+    for directory in DIRS:
+        kind = draw(st.sampled_from(["none", "plain", "root"]))
+        up = "../" * (directory.count("/") + 1)
+        calls = draw(st.sets(st.sampled_from(sorted(SOURCES)), max_size=2))
+        body = draw(st.sampled_from(["", RESOURCE])) + "".join(call(up + SOURCES[name], name) for name in sorted(calls))
+        if kind != "none":
+            files[f"{directory}/main.tf"] = root(directory, body) if kind == "root" else body
+        if draw(st.booleans()):
+            files[f"{directory}/data/x.json"] = draw(st.sampled_from(["1", "2"]))
+    return files
+
+
+def project(files: Files, directory: str) -> Project:
+    return project_at(view_of(files), ProjectKey(REPO, directory))
+
+
+@settings(max_examples=20, deadline=None)
+@given(repositories(), repositories())
+def test_a_pull_request_cannot_hide_a_project(base: Files, merged: Files) -> None:
+    selection = select(base, merged)
+    named = {*dirs(selection), *(r.dir for r in selection.refusals), *(o.dir for o in selection.orphans)}
+    before, after = tree_of(base), tree_of(merged)
+    for files in (base, merged):
+        for directory in view_of(files).roots:
+            touched = not inputs_equal(project(files, directory), before, after)
+            assert not touched or directory in named
+
+
+@settings(max_examples=20, deadline=None)
+@given(repositories(), repositories())
+def test_every_directory_has_one_answer_and_only_touched_ones_have_any(base: Files, merged: Files) -> None:
+    selection = select(base, merged)
+    answers = [*dirs(selection), *(r.dir for r in selection.refusals), *(o.dir for o in selection.orphans)]
+    assert len(answers) == len(set(answers))
+    assert select(base, base) == Selection()
+    for found in selection.projects:
+        states = [view_of(files) for files in (base, merged)]
+        assert found.key.dir in states[1].roots
+        assert any(
+            not inputs_equal(project_at(view, found.key), states[0].tree, states[1].tree)
+            for view in states
+            if found.key.dir in view.roots
+        )
+
+
+@settings(max_examples=20, deadline=None)
+@given(repositories())
+def test_a_changed_module_file_touches_every_project_that_calls_it(files: Files) -> None:
+    view = view_of(files)
+    for module in view.called & view.modules.keys():
+        selection = select(files, {**files, f"{module}/extra.tf": "# new\n"})
+        callers = {directory for directory in view.roots if module in view.uses(directory)}
+        assert callers <= {*dirs(selection), *(r.dir for r in selection.refusals)}
+
+
+def test_a_very_deep_path_is_no_trouble() -> None:
+    deep = "net/" + "d/" * 3000 + "x.json"
+    assert dirs(select(TWO, TWO | {deep: "new"})) == ["net"]
+
+
+# -- commands ---------------------------------------------------------------------------------------------------------
+INFRA = {"net/main.tf": root("net"), "app/eu/main.tf": root("eu"), "app/us/main.tf": root("us")}
+TOUCHED = select(INFRA, INFRA | {"net/x.tf": RESOURCE})
+
+
+def wanted(selection: Selection = TOUCHED, files: Files = INFRA, **flags: object) -> list[str] | str:
+    found = for_command(REPO, selection, view_of(files), replace(Wanted(), **flags))  # type: ignore[arg-type]
+    return found.message if isinstance(found, NoSuchProject) else [project.key.label for project in found]
+
+
+def test_a_command_without_flags_is_for_what_the_pull_request_touches() -> None:
+    assert for_command(REPO, TOUCHED, view_of(INFRA), Wanted()) == TOUCHED.projects
+
+
+@pytest.mark.parametrize(
+    ("globs", "labels"),
+    [
+        (("app/*",), ["app/eu", "app/us"]),
+        (("./net/", "app/e?"), ["app/eu", "net"]),
+        (("**",), ["app/eu", "app/us", "net"]),
+        (("**/us",), ["app/us"]),
+    ],
+)
+def test_directories_are_named_by_globs(globs: tuple[str, ...], labels: list[str]) -> None:
+    assert wanted(dirs=globs) == labels
+    assert wanted(projects=tuple(glob.removeprefix("./").rstrip("/") for glob in globs)) == labels
+
+
+def test_directories_and_projects_together_narrow() -> None:
+    assert wanted(dirs=("app/*",), projects=("**/us",)) == ["app/us"]
+
+
+def test_a_workspace_stands_for_the_touched_directories() -> None:
+    assert wanted(workspace="prod") == ["net (prod)"]
+    assert wanted(workspace="prod", dirs=("app/eu",)) == ["app/eu (prod)"]
+
+
+def test_a_named_project_keeps_why_it_was_selected() -> None:
+    found = for_command(REPO, TOUCHED, view_of(INFRA), Wanted(dirs=("net", "app/eu")))
+    assert not isinstance(found, NoSuchProject)
+    assert [project.reason for project in found] == ["named in a command", "net/x.tf changed"]
+
+
+@pytest.mark.parametrize("workspace", ["", "../x", "a b", "-x", ".."])
+def test_a_workspace_that_cannot_be_is_refused(workspace: str) -> None:
+    assert wanted(workspace=workspace) == f"`{workspace}` cannot be the name of a workspace."
+
+
+def test_an_unknown_directory_names_the_valid_ones() -> None:
+    assert wanted(dirs=("nett",)) == (
+        "No project matches `-d nett`. Did you mean `net`? There are: `app/eu`, `app/us`, `net`."
+    )
+    assert wanted(dirs=("app/*",), projects=("net",)) == "No project matches `-p net`. There are: `app/eu`, `app/us`."
+
+
+def test_naming_what_is_refused_or_gone_says_so() -> None:
+    merged = {"net/main.tf": RESOURCE, "us/main.tf": root("us"), "bad/main.tf": local("")}
+    selection = select(INFRA, merged)
+    assert "removes the backend of `net`" in wanted(selection, merged, dirs=("net",))
+    assert wanted(selection, merged, dirs=("app/us",)) == (
+        "This pull request removes `app/us`; its state is now `us`'s."
+    )
+    assert wanted(selection, merged, dirs=("app/eu",)) == "This pull request removes `app/eu`."
+    assert "no literal `path`" in wanted(selection, merged, dirs=("bad",))
+    assert wanted(selection, merged, dirs=("**",)) == ["us"]
+
+
+def test_a_local_backend_needs_a_place_for_its_workspaces() -> None:
+    files = {"net/main.tf": local('path = "/srv/net.tfstate"')}
+    selection = select({}, files)
+    assert "no literal `workspace_dir`" in wanted(selection, files, workspace="prod")
+    assert wanted(selection, files) == ["net"]
