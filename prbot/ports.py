@@ -282,8 +282,15 @@ class Engine(Protocol):
     def init(self, site: Site, limits: Limits, on_line: OnLine) -> StepResult: ...
 
     def plan(
-        self, site: Site, out: Path, limits: Limits, on_line: OnLine, *,
-        var_files: Sequence[str] = (), extra_args: Sequence[str] = (), lock: bool = True,
+        self,
+        site: Site,
+        out: Path,
+        limits: Limits,
+        on_line: OnLine,
+        *,
+        var_files: Sequence[str] = (),
+        extra_args: Sequence[str] = (),
+        lock: bool = True,
     ) -> StepResult: ...
 
     def show(self, site: Site, plan_file: Path, limits: Limits) -> tuple[StepResult, dict[str, Any]]:
@@ -291,7 +298,14 @@ class Engine(Protocol):
         ...
 
     def apply(
-        self, site: Site, plan_file: Path, limits: Limits, on_line: OnLine, *, slot: HeldSlot, seal: Seal,
+        self,
+        site: Site,
+        plan_file: Path,
+        limits: Limits,
+        on_line: OnLine,
+        *,
+        slot: HeldSlot,
+        seal: Seal,
     ) -> StepResult:
         """Apply exactly `plan_file`, whose digest must be the seal's (else Conflict, and nothing was started)."""
         ...

@@ -48,7 +48,9 @@ class Settings(BaseSettings):
     github_api_url: str = Field("https://api.github.com", description="https URL of GitHub's REST API")
     github_token: SecretStr | None = Field(None, description="a token")
     github_token_file: Path | None = Field(None, description="a file that holds a token")
-    github_webhook_secret: SecretStr = Field(description="the webhook's secret; two while rotating, with a space between")
+    github_webhook_secret: SecretStr = Field(
+        description="the webhook's secret; two while rotating, with a space between"
+    )
     repo_allowlist: Annotated[tuple[str, ...], NoDecode] = Field(
         description="owner/name globs, comma-separated, such as acme/*"
     )
@@ -56,7 +58,9 @@ class Settings(BaseSettings):
         ("prbot",), description="first word of commands; several with commas"
     )
 
-    parallel: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="engine processes at once")
+    parallel: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="engine processes at once"
+    )
     engine: str = Field("terraform", description="terraform, tofu, or a path to one")
     provider_cache: Path | None = Field(None, description="a directory for downloaded providers")
     secret_key_file: Path | None = Field(None, description="encryption and fingerprint keys")
@@ -137,8 +141,11 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (env_settings, init_settings)

@@ -1,10 +1,10 @@
 """Checkpoints: signed heads of the log, by c2sp.org/tlog-checkpoint in the form of c2sp.org/signed-note, with Ed25519.
 
-    <origin>
-    <size, in decimal>
-    <root hash, in base64>
+<origin>
+<size, in decimal>
+<root hash, in base64>
 
-    — <key name> <base64 of the key's id, 4 bytes, and the signature, 64 bytes>
+— <key name> <base64 of the key's id, 4 bytes, and the signature, 64 bytes>
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Keys that sign checkpoints, in the forms of C2SP signed-note and of Go's `sumdb/note`: Ed25519, type byte 1.
 
-A public key is `name+hhhhhhhh+base64(0x01 ‖ public key)`, a private one `PRIVATE+KEY+name+hhhhhhhh+base64(0x01 ‖ seed)`,
-where the h are the key's id in hex. The name is the log's origin.
+A public key is `name+hhhhhhhh+base64(0x01 ‖ public key)`, a private one
+`PRIVATE+KEY+name+hhhhhhhh+base64(0x01 ‖ seed)`, where the h are the key's id in hex. The name is the log's origin.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 import secrets
 import stat
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -64,7 +65,7 @@ class VerifierKey:
         return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(ED25519 + self.public).decode()}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SigningKey:
     """A private key. Its `repr` does not show the secret; `secret_text()` does."""
 
@@ -91,13 +92,17 @@ class SigningKey:
             raise BadKey(f"the private key of {name} is damaged: its id is not that of its bytes")
         return key
 
-    @property
+    @cached_property
+    def _private(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self.seed)
+
+    @cached_property
     def verifier(self) -> VerifierKey:
-        return VerifierKey(self.name, Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw())
+        return VerifierKey(self.name, self._private.public_key().public_bytes_raw())
 
     def sign(self, message: bytes) -> bytes:
         """The Ed25519 signature, 64 bytes."""
-        return Ed25519PrivateKey.from_private_bytes(self.seed).sign(message)
+        return self._private.sign(message)
 
     def secret_text(self) -> str:
         """The text form, secret and all."""
@@ -105,19 +110,22 @@ class SigningKey:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyFile:
-    """What `PRBOT_AUDIT_KEY_FILE` holds: one key a line, `#` begins a comment.
+class AuditKeys:
+    """What `PRBOT_AUDIT_KEY_FILE` holds: one key a line; a line that begins with `#` is a comment.
 
-    The first one, a private key, signs. Those below it, private or public, were in use before: what they signed still
-    counts.
+    The first one, a private key, signs. Those below it, private or public, did so before: what they signed counts.
     """
 
     signer: SigningKey
-    verifiers: tuple[VerifierKey, ...]
-    """The signer's, then the earlier ones."""
+    earlier: tuple[VerifierKey, ...] = ()
+
+    @property
+    def verifiers(self) -> tuple[VerifierKey, ...]:
+        """The public keys of all of them."""
+        return (self.signer.verifier, *self.earlier)
 
     @classmethod
-    def load(cls, path: Path) -> KeyFile:
+    def load(cls, path: Path) -> AuditKeys:
         """Read a key file. NotFound if there is none, Conflict (`file:line: what`, never a key) if it is wrong."""
         try:
             mode = stat.S_IMODE(path.stat().st_mode)
@@ -135,12 +143,15 @@ class KeyFile:
             for number, line in enumerate(lines, start=1)
             if line.strip() and not line.startswith("#")
         ]
-        if not keys or not isinstance(keys[0], SigningKey):
-            raise Conflict(f"{path}: the first key of an audit key file is the private one that signs")
-        return cls(keys[0], tuple(key.verifier if isinstance(key, SigningKey) else key for key in keys))
+        match keys:
+            case [SigningKey() as signer, *earlier]:
+                pass
+            case _:
+                raise Conflict(f"{path}: the first key of an audit key file is the private one that signs")
+        return cls(signer, tuple(key.verifier if isinstance(key, SigningKey) else key for key in earlier))
 
     @classmethod
-    def create(cls, path: Path, name: str) -> KeyFile:
+    def create(cls, path: Path, name: str) -> AuditKeys:
         """Make a key file, mode 0600, with a new key for the log `name`, unless there is one, and read it.
 
         Two may do it at once. Raises BadKey when `name` cannot name a log, and what `load` raises.

@@ -142,7 +142,7 @@ def _range_root(start: int, end: int, read: Read) -> bytes:
 
 # -- verification, which needs nothing else ---------------------------------------------------------------------------
 def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:
-    """Whether `proof` shows that the leaf hash is leaf `index` of the tree of this size and root (RFC 9162, 2.1.3.2)."""
+    """Whether `proof` shows that the leaf hash is leaf `index` of that tree (RFC 9162, 2.1.3.2)."""
     if not 0 <= index < size or not _hashes(leaf, root, *proof):
         return False
     node, last, result = index, size - 1, leaf

@@ -20,7 +20,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "worker.lost": "A worker was declared dead, and what it held was taken from it.",
         # what reached it
         "delivery.ignored": "A delivery that asks nothing of prbot, and why.",
-        "delivery.refused": "A delivery that prbot must not act on: wrong signature, repository not allowed, malformed.",
+        "delivery.refused": "A delivery that prbot may not act on: repository not allowed, wrong signature.",
         "command.accepted": "A command that somebody typed and may use.",
         "command.refused": "A command that somebody typed and may not use, or that makes no sense, and why.",
         "head.allowed": "Somebody with write access let a stranger's head run.",

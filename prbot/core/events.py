@@ -66,3 +66,27 @@ class Ignored:
 
 
 Event = Ping | PullEvent | CommentEvent | ReviewEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A delivery that GitHub would not send. `problem` names what is wrong and what is expected: answer 400."""
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnsupportedContent:
+    """A delivery in a content type that prbot does not read: answer 415."""
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedDelivery:
+    """What a delivery is, and what it is about where that can be told; also for those that are ignored or malformed."""
+
+    outcome: Event | Ignored | Malformed | UnsupportedContent
+    repo: str | None = None
+    """`owner/name`."""
+    pull: int | None = None

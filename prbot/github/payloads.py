@@ -6,11 +6,21 @@ only that is required, so that a delivery with new or missing extras is still un
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qs
 
-from prbot.core.events import CommentEvent, Event, Ignored, Ping, PullAction, PullEvent, ReviewEvent
+from prbot.core.events import (
+    CommentEvent,
+    Event,
+    Ignored,
+    Malformed,
+    ParsedDelivery,
+    Ping,
+    PullAction,
+    PullEvent,
+    ReviewEvent,
+    UnsupportedContent,
+)
 from prbot.core.ids import PullKey, Repo
 from prbot.github import fields
 from prbot.github.fields import Kind, WrongField, account, find, load, optional, required
@@ -27,30 +37,6 @@ _PULL_ACTIONS: dict[str, PullAction] = {
     "closed": "closed",
 }
 _REVIEW_ACTIONS: dict[str, Literal["submitted", "dismissed"]] = {"submitted": "submitted", "dismissed": "dismissed"}
-
-
-@dataclass(frozen=True, slots=True)
-class Malformed:
-    """A delivery that GitHub would not send. `problem` names what is wrong and what is expected: answer 400."""
-
-    problem: str
-
-
-@dataclass(frozen=True, slots=True)
-class UnsupportedContent:
-    """A delivery in a content type that prbot does not read: answer 415."""
-
-    problem: str
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedDelivery:
-    """What a delivery is, and what it is about where that can be told; also for those that are ignored or malformed."""
-
-    outcome: Event | Ignored | Malformed | UnsupportedContent
-    repo: str | None = None
-    """`owner/name`."""
-    pull: int | None = None
 
 
 def parse(event_name: str, content_type: str, body: bytes) -> ParsedDelivery:

@@ -79,6 +79,8 @@ class PullRow(SQLModel, table=True):
     pushed_sha: str = ""
     """The head that `pusher` is known to have pushed."""
     pusher: str | None = None
+    earlier_pusher: str | None = None
+    """Who pushed the head before that: stays the last pusher if this push only merged base."""
     read_at: datetime = _when()
 
     @property
@@ -110,10 +112,12 @@ class Operation(SQLModel, table=True):
     """Whether it covers every project that the pull request affects; False when `-d`, `-p` or `-w` chose some."""
     conflict: list[str] | None = _json()
     """The files that do not merge; the operation has no runs then."""
-    problem: str = _text()
-    """Why nothing could be planned, for people; empty otherwise."""
     refusals: list[dict[str, Any]] = _json()
     orphans: list[dict[str, Any]] = _json()
+    comment_key: str = ""
+    """Which comment shows it; empty until one does."""
+    comment_shows: str = _text()
+    """Digest of the outcomes that this comment is about: other outcomes get a comment of their own."""
     created_at: datetime = _when()
 
 
@@ -126,8 +130,15 @@ class Run(SQLModel, table=True):
         Index("prbot_run_pull", "repo", "pull", "id"),
         Index("prbot_run_status", "status"),
         Index(
-            "prbot_run_one_apply", "repo", "dir", "workspace", "commit", "attempt",
-            unique=True, sqlite_where=text("goal = 'APPLY'"), postgresql_where=text("goal = 'APPLY'"),
+            "prbot_run_one_apply",
+            "repo",
+            "dir",
+            "workspace",
+            "commit",
+            "attempt",
+            unique=True,
+            sqlite_where=text("goal = 'APPLY'"),
+            postgresql_where=text("goal = 'APPLY'"),
         ),
     )
 
@@ -247,8 +258,14 @@ class JobRow(SQLModel, table=True):
 
     __tablename__ = "prbot_job"
     __table_args__ = (
-        Index("prbot_job_once", "kind", "args", unique=True, sqlite_where=text("state = 'queued'"),
-              postgresql_where=text("state = 'queued'")),
+        Index(
+            "prbot_job_once",
+            "kind",
+            "args",
+            unique=True,
+            sqlite_where=text("state = 'queued'"),
+            postgresql_where=text("state = 'queued'"),
+        ),
         Index("prbot_job_due", "state", "due_at"),
     )
 
@@ -306,5 +323,3 @@ class Post(SQLModel, table=True):
     hide: bool = False
     hidden: bool = False
     failure: str = ""
-
-

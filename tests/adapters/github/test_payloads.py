@@ -6,9 +6,18 @@ from urllib.parse import urlencode
 
 import pytest
 
-from prbot.core.events import CommentEvent, Ignored, Ping, PullEvent, ReviewEvent
+from prbot.core.events import (
+    CommentEvent,
+    Ignored,
+    Malformed,
+    ParsedDelivery,
+    Ping,
+    PullEvent,
+    ReviewEvent,
+    UnsupportedContent,
+)
 from prbot.core.ids import PullKey, Repo
-from prbot.github.payloads import Malformed, ParsedDelivery, UnsupportedContent, parse
+from prbot.github.payloads import parse
 from tests.adapters.github.documents import HEAD, MERGE, comment, comment_payload, pull_payload, review_payload, user
 
 REPO = Repo("acme/infra", "https://github.com/acme/infra.git")

@@ -11,8 +11,16 @@ from urllib.parse import urlencode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prbot.core.events import CommentEvent, Ignored, Ping, PullEvent, ReviewEvent
-from prbot.github.payloads import Malformed, UnsupportedContent, parse
+from prbot.core.events import (
+    CommentEvent,
+    Ignored,
+    Malformed,
+    Ping,
+    PullEvent,
+    ReviewEvent,
+    UnsupportedContent,
+)
+from prbot.github.payloads import parse
 from tests.adapters.github.documents import (
     comment,
     comment_payload,

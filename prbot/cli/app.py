@@ -1,0 +1,90 @@
+"""Which commands there are. What they need is imported when they are used, so that `prbot version` answers at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prbot.cli.audit import audit_app
+from prbot.cli.locks import lock_app
+
+app = typer.Typer(
+    help="Change infrastructure only through pull requests.", no_args_is_help=True, pretty_exceptions_enable=False,
+    add_completion=False,
+)  # fmt: skip
+config_app = typer.Typer(help="The server's settings.", no_args_is_help=True)
+app.add_typer(audit_app, name="audit")
+app.add_typer(config_app, name="config")
+app.add_typer(lock_app, name="lock")
+
+Config = Annotated[Path | None, typer.Option("--config", help="The settings file.")]
+
+
+@app.command()
+def serve(
+    config: Config = None,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Web only; `prbot worker` runs elsewhere.")] = False,
+) -> None:
+    """Serve webhooks and pages, with a worker beside. SIGTERM: take nothing new, finish what runs, exit."""
+    from prbot.cli.serve import serve as run
+
+    raise typer.Exit(run(config, with_worker=not no_worker))
+
+
+@app.command()
+def worker(config: Config = None) -> None:
+    """Do the work: plans, applies, comments. SIGTERM: begin nothing new, finish what runs, exit."""
+    from prbot.cli.serve import work
+
+    raise typer.Exit(work(config))
+
+
+@app.command()
+def migrate(config: Config = None) -> None:
+    """Bring the database to this version's tables."""
+    from prbot.wiring import migrate as bring
+    from prbot.wiring import read_settings
+
+    bring(read_settings(config))
+    print("The database is up to date.")
+
+
+@app.command()
+def demo(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    stay: Annotated[bool, typer.Option("--serve", help="Stay up afterwards, to play with.")] = False,
+    port: Annotated[int, typer.Option(help="The stand-in's port; any free one by default.", min=0, max=65535)] = 0,
+) -> None:
+    """Show the whole job on this machine: plan, refuse, approve, merge, apply, and verify the record of it."""
+    from prbot.cli.demo import run_demo
+
+    raise typer.Exit(run_demo(as_json=as_json, stay=stay, port=port))
+
+
+@app.command()
+def version() -> None:
+    """Which version this is."""
+    from prbot import __version__
+
+    print(f"prbot {__version__}")
+
+
+@config_app.command("check")
+def check(
+    config: Config = None, as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False
+) -> None:
+    """Check the settings and print what is in effect, secrets masked."""
+    from prbot.rules_file import load_rules
+    from prbot.wiring import read_settings
+
+    settings = read_settings(config)
+    load_rules(settings.rules)
+    shown = settings.model_dump(mode="json")
+    if as_json:
+        print(json.dumps(shown))
+        return
+    for name, value in shown.items():
+        print(f"PRBOT_{name.upper()}={','.join(value) if isinstance(value, list) else '' if value is None else value}")

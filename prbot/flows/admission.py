@@ -1,0 +1,47 @@
+"""Which runs may start now: one decision over our own tables, made whenever one was added or has ended."""
+
+from __future__ import annotations
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from prbot.core.admission import AdmissionLimits, PendingRun, admit, class_of
+from prbot.core.runs import BUSY, RunStatus
+from prbot.flows.services import Services
+from prbot.store import runs
+from prbot.store.slots import project_slot
+from prbot.store.tables import Run, Slot
+
+
+def admit_runs(services: Services, tx: Session) -> None:
+    """Queue a job for every run that may start."""
+    pending = runs.with_status(tx, {RunStatus.PENDING})
+    admitted = [run for run in pending if run.admitted_at is not None]
+    waiting = {run.id: run for run in pending if run.admitted_at is None}
+    if not waiting:
+        return
+    under_way = [run.project for run in (*admitted, *runs.with_status(tx, BUSY))]
+    under_way += [run.project for run in waiting.values() if _slot_taken(tx, run) and run.project not in under_way]
+    last = {
+        repo: at
+        for repo, at in tx.exec(
+            select(Run.repo, func.max(Run.admitted_at)).where(col(Run.admitted_at).is_not(None)).group_by(Run.repo)
+        )
+        if at is not None
+    }
+    chosen = admit(
+        [PendingRun(run.id, class_of(run.goal, run.trigger), run.project) for run in waiting.values()],
+        under_way,
+        AdmissionLimits(total=services.parallel),
+        last,
+    )
+    for run_id in chosen:
+        run = waiting[run_id]
+        run.admitted_at = services.clock.now()
+        tx.add(run)
+        services.jobs.enqueue(tx, "run", {"run": run.id})
+
+
+def _slot_taken(tx: Session, run: Run) -> bool:
+    slot = tx.get(Slot, project_slot(run.project))
+    return slot is not None and slot.owner is not None

@@ -1,0 +1,194 @@
+"""Facts for decisions: what a pull request changes, and all that its gates are decided from. Reads, and writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlmodel import Session, col, select
+
+from prbot.core import approvals, locks
+from prbot.core.approvals import ExplicitApproval, PeopleFacts
+from prbot.core.gate_facts import GateFacts, ProjectFacts
+from prbot.core.ids import ProjectKey, PullKey, Repo
+from prbot.core.inputs import inputs_equal
+from prbot.core.modules import Product, RepoView, repo_view, terraform_blobs
+from prbot.core.projects import Project, Selection, discover
+from prbot.core.pulls import Commit, Pull, Review, Role
+from prbot.core.runs import Goal, RunStatus
+from prbot.core.shown import ShownPlan
+from prbot.flows.locks import queue_of
+from prbot.flows.services import Services
+from prbot.ports import MergeConflict, Merged
+from prbot.store import runs
+from prbot.store.tables import Approval, PullRow, Run
+
+
+# -- what changes -----------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What lies between two commits: the tree before and after as Terraform reads them, and the projects affected."""
+
+    base_sha: str
+    commit: str
+    before: RepoView
+    after: RepoView
+    selection: Selection
+
+
+def fetched(services: Services, pull: Pull, more: Sequence[str] = ()) -> str:
+    """Bring the mirror up to date for a pull request, in one fetch; the base branch's commit as it is now."""
+    ref = f"refs/heads/{pull.base_branch}"
+    shas = [sha for sha in (pull.head_sha, pull.merge_sha if pull.merged else None, *more) if sha]
+    services.git.fetch(pull.repo, shas=shas, refs=[ref], token=services.forge.clone_token(pull.key.repo))
+    return services.git.resolve(pull.repo, ref)
+
+
+def change_between(services: Services, repo: Repo, base: str, commit: str) -> Change:
+    """What `commit` changes on `base`, both in the mirror."""
+    product: Product = "opentofu" if services.engine.version().product == "opentofu" else "terraform"
+    old, new = services.git.tree(repo, base), services.git.tree(repo, commit)
+    wanted = terraform_blobs(old, product) | terraform_blobs(new, product)
+    blobs = services.git.blobs(repo, sorted(wanted))
+    before, after = repo_view(old, blobs, product), repo_view(new, blobs, product)
+    with services.db.read() as tx:
+        known = runs.known_projects(tx, repo.name)
+    changed = services.git.changed_paths(repo, base, commit)
+    return Change(base, commit, before, after, discover(repo.name, before, after, changed, known))
+
+
+def same_on_base(services: Services, pull: Pull, base: str, earlier_head: str, project: Project, merged: str) -> bool:
+    """Whether `earlier_head`, merged into `base`, would give the project the inputs it has in `merged` (docs/adr/0002)."""
+    if earlier_head == pull.head_sha:
+        return True
+    before = services.git.merge(pull.repo, base, earlier_head)
+    if isinstance(before, MergeConflict):
+        return False
+    git = services.git
+    return inputs_equal(project, git.tree(pull.repo, before.commit), git.tree(pull.repo, merged))
+
+
+def only_merges_base(services: Services, pull: Pull, base: str, earlier_head: str, merged: Merged) -> bool:
+    """Whether the push from `earlier_head` to the present head brought in the base and nothing else."""
+    before = services.git.merge(pull.repo, base, earlier_head)
+    return isinstance(before, Merged) and before.tree == merged.tree
+
+
+# -- gates ------------------------------------------------------------------------------------------------------------
+def gate_facts(
+    services: Services, pull: Pull, base_sha: str, *, merge_on_base: bool = False, only: ProjectKey | None = None
+) -> GateFacts:
+    """Everything that the gates of a pull request (or of one of its projects) are decided from, read afresh."""
+    reviews = services.forge.reviews(pull.key)
+    with services.db.read() as tx:
+        projects = [each for each in project_facts(tx, pull, base_sha) if only is None or each.project == only]
+        explicit = [
+            ExplicitApproval(row.user, row.user_is_bot, row.run, row.fingerprint, row.at, row.comment_id)
+            for row in tx.exec(select(Approval).where(Approval.repo == pull.key.repo, Approval.pull == pull.key.number))
+        ]
+        row = tx.get(PullRow, (pull.key.repo, pull.key.number))
+    return GateFacts(
+        pull=pull,
+        rules=services.rules(pull.key.repo),
+        base_sha=base_sha,
+        merge_on_base=merge_on_base,
+        people=_people(services, pull, row, reviews, explicit),
+        reviews=tuple(reviews),
+        explicit=tuple(explicit),
+        projects=tuple(projects),
+        prefix=services.identity.prefixes[0],
+    )
+
+
+def _people(
+    services: Services, pull: Pull, row: PullRow | None, reviews: Sequence[Review], explicit: Sequence[ExplicitApproval]
+) -> PeopleFacts:
+    """Who they all are. Where nobody has an opinion, nobody is asked about."""
+    names = sorted({review.user for review in reviews} | {each.user for each in explicit}, key=str.casefold)
+    roles: dict[str, Role] = {name: services.forge.role(pull.key.repo, name) for name in names}
+    if not names:
+        return PeopleFacts(pull.author, None, frozenset(), frozenset(), services.forge.me(), roles)
+    commits = services.forge.commits(pull.key)
+    sender = row.pusher if row is not None and row.pushed_sha == pull.head_sha else None
+    activity = None
+    if sender is None and pull.head_repo:
+        activity = services.forge.last_pusher(pull.head_repo, pull.head_branch, pull.head_sha)
+    return PeopleFacts(
+        author=pull.author,
+        requester=None,
+        last_pushers=approvals.last_pushers(sender, activity, commits),
+        commit_authors=approvals.commit_authors(commits, base_merges=_base_merges(services, pull, commits)),
+        bot_login=services.forge.me(),
+        roles=roles,
+    )
+
+
+def _base_merges(services: Services, pull: Pull, commits: Sequence[Commit]) -> frozenset[str]:
+    """The merge commits among them that merge the base and change nothing more."""
+    git, found = services.git, set()
+    base = git.resolve(pull.repo, f"refs/heads/{pull.base_branch}")
+    for commit in commits:
+        if len(commit.parents) == 2 and git.is_ancestor(pull.repo, commit.parents[1], base):
+            merged = git.merge(pull.repo, commit.parents[0], commit.parents[1])
+            if isinstance(merged, Merged) and merged.tree == git.tree_id(pull.repo, commit.sha):
+                found.add(commit.sha)
+    return frozenset(found)
+
+
+def project_facts(tx: Session, pull: Pull, base_sha: str) -> list[ProjectFacts]:
+    """The projects that the pull request changes and that are neither applied nor given up."""
+    every = runs.of_pull(tx, pull.key)
+    plans = runs.newest(run for run in every if run.goal is Goal.PLAN)
+    applies = runs.newest(run for run in every if run.goal is Goal.APPLY)
+    present = affected(tx, pull.key)
+    facts = []
+    for project in sorted({*plans, *applies}):
+        if not pull.merged and project not in present:
+            continue
+        run = applies.get(project) or plans[project]
+        if run.status in (RunStatus.APPLIED, RunStatus.DISCARDED) or (
+            run.goal is Goal.APPLY and run.status is RunStatus.NO_CHANGES
+        ):
+            continue
+        about = reference_of(every, run)
+        facts.append(
+            ProjectFacts(
+                project=project,
+                status=run.status,
+                plan=shown_plan(about) if about is not None and about.fingerprint else None,
+                earlier={each.id: shown_plan(each) for each in every if each.project == project and each.fingerprint},
+                holder=locks.holder(queue_of(tx, project)),
+                speculative=run.speculative,
+                outdated=False,
+            )
+        )
+    return facts
+
+
+def affected(tx: Session, pull: PullKey) -> set[ProjectKey]:
+    """The projects of the newest operation that looked at the whole pull request, and of those after it."""
+    found: set[ProjectKey] = set()
+    for operation in runs.operations(tx, pull):
+        if operation.goal is not Goal.PLAN:
+            continue
+        projects = {run.project for run in runs.of_operation(tx, operation.id)}
+        found = projects if operation.whole else found | projects
+    return found
+
+
+def reference_of(every: Sequence[Run], run: Run) -> Run | None:
+    """The run whose plan approvals must be for: for an apply the approved or held one, else the run itself."""
+    if run.goal is Goal.PLAN:
+        return run
+    if run.reference is None:
+        return run if run.fingerprint else None
+    return next((each for each in every if each.id == run.reference), None)
+
+
+def shown_plan(run: Run) -> ShownPlan:
+    return ShownPlan(run.id, run.head_sha, run.fingerprint, run.shown_at, run.carries, run.goal)
+
+
+def newest_of_repo(tx: Session, repo: str, merge_sha: str) -> PullRow | None:
+    """The pull request whose merge made a commit."""
+    return tx.exec(select(PullRow).where(PullRow.repo == repo, col(PullRow.merge_sha) == merge_sha)).first()

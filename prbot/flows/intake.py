@@ -1,0 +1,88 @@
+"""A delivery comes in: it is read, recorded with what becomes of it, and stored before it is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+
+from prbot.audit.entries import PRBOT
+from prbot.core.events import CommentEvent, Ignored, Malformed, Ping, PullEvent, ReviewEvent, UnsupportedContent
+from prbot.flows.nudge import look_at
+from prbot.flows.services import Services
+from prbot.store import inbox
+from prbot.store.tables import Delivery
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How to answer: the HTTP status, what became of the delivery, and why."""
+
+    status: int
+    outcome: Literal["stored", "duplicate", "ignored", "malformed", "unsupported"]
+    reason: str = ""
+
+
+def receive(
+    services: Services, forge: str, delivery_id: str, event_name: str, content_type: str, body: bytes
+) -> Receipt:
+    """Take a delivery whose signature was good. Once it says `stored`, the delivery is on disk and will be acted on."""
+    parsed = services.webhooks[forge].parse(event_name, content_type, body)
+    match parsed.outcome:
+        case Malformed(problem):
+            return Receipt(400, "malformed", problem)
+        case UnsupportedContent(problem):
+            return Receipt(415, "unsupported", problem)
+        case Ignored(reason):
+            return _keep(services, delivery_id, event_name, parsed.repo, parsed.pull, None, reason)
+        case Ping():
+            return _keep(services, delivery_id, event_name, parsed.repo, None, None, "a ping: the webhook works")
+        case event:
+            repo = event.repo.name
+            if not services.allowed(repo):
+                reason = f"{repo} is not on the allow-list (PRBOT_REPO_ALLOWLIST)"
+                return _keep(services, delivery_id, event_name, repo, event.pull.number, None, reason)
+            return _keep(services, delivery_id, event_name, repo, event.pull.number, event, "")
+
+
+def _keep(
+    services: Services,
+    delivery: str,
+    name: str,
+    repo: str | None,
+    pull: int | None,
+    event: PullEvent | CommentEvent | ReviewEvent | None,
+    reason: str,
+) -> Receipt:
+    with services.db.write() as tx:
+        if tx.get(Delivery, delivery) is not None:
+            return Receipt(202, "duplicate", "this delivery was received before")
+        now = services.clock.now()
+        tx.add(
+            Delivery(
+                id=delivery,
+                event=name,
+                repo=repo,
+                pull=pull,
+                outcome="stored" if event else "ignored",
+                reason=reason,
+                received_at=now,
+            )
+        )
+        if event is None:
+            services.audit.append(
+                tx,
+                "delivery.ignored",
+                actor=PRBOT,
+                repo=repo or "",
+                pull=pull if repo else None,
+                facts={"delivery": delivery, "event": name, "reason": reason},
+            )
+        else:
+            inbox.put_event(tx, event, id=services.new_id(), delivery=delivery, now=now)
+            look_at(services, tx, event.pull)
+    log.info("delivery", delivery=delivery, event_name=name, repository=repo, pull=pull, reason=reason)
+    return Receipt(202, "stored" if event else "ignored", reason)

@@ -1,0 +1,111 @@
+"""Whatever a dead worker left is taken up, and whatever is in a state that needs a job gets one."""
+
+from __future__ import annotations
+
+import structlog
+from sqlmodel import Session, col, select
+
+from prbot.audit.entries import PRBOT
+from prbot.core.runs import BUSY, RunStatus
+from prbot.flows.admission import admit_runs
+from prbot.flows.nudge import look_at, report_soon
+from prbot.flows.services import Services
+from prbot.store import inbox, posts, runs, slots
+from prbot.store.tables import Run, Slot
+
+log = structlog.get_logger(__name__)
+
+
+def started(services: Services) -> None:
+    """Put on record that a process begins to work, and by which rules; then take up what lies about."""
+    version = services.engine.version()
+    with services.db.write() as tx:
+        services.audit.append(
+            tx,
+            "server.started",
+            actor=PRBOT,
+            facts={
+                "worker": services.identity.worker,
+                "version": services.identity.version,
+                "engine": f"{version.product} {version.version}",
+            },
+        )
+        services.audit.append(tx, "rules.loaded", actor=PRBOT, facts={"digest": services.rules("*/*").digest})
+    sweep(services)
+
+
+def sweep(services: Services) -> None:
+    """One round. Safe at any time, in any number of processes."""
+    with services.db.write() as tx:
+        for slot in slots.orphans(tx, services.db):
+            _take_from_the_dead(services, tx, slot)
+        tx.flush()
+        _requeue(services, tx)
+        admit_runs(services, tx)
+        for pull in inbox.pulls_waiting(tx):
+            look_at(services, tx, pull)
+        for pull in posts.pulls_unsent(tx):
+            report_soon(services, tx, pull)
+    _reach_the_cancelled(services)
+
+
+def _take_from_the_dead(services: Services, tx: Session, slot: Slot) -> None:
+    """The slot's token is worth nothing from here on. A plan is made again; an apply's outcome is not known."""
+    key, owner, worker = slot.key, slot.owner, slot.worker
+    slots.seize(tx, key)
+    run = tx.get(Run, owner) if key.startswith("project ") and owner else None
+    if run is None or run.status not in BUSY:
+        return
+    log.warning("a worker died", worker=worker, run=run.id, status=run.status)
+    services.audit.append(
+        tx,
+        "worker.lost",
+        actor=PRBOT,
+        project=run.project,
+        pull=run.pull,
+        run=run.id,
+        outcome="unknown",
+        facts={"worker": worker or "", "status": run.status.value},
+    )
+    now = services.clock.now()
+    if run.status is RunStatus.APPLYING:
+        run.error = (
+            "The worker that was applying this was lost. Nobody knows how far it came, and prbot does not apply it "
+            "again by itself. Look at the resources and the state; then `prbot plan` here shows what is left, and "
+            "`prbot unlock` gives the change up."
+        )
+        runs.step(tx, run, RunStatus.UNKNOWN, now)
+        services.audit.append(
+            tx,
+            "run.unknown",
+            actor=PRBOT,
+            project=run.project,
+            pull=run.pull,
+            run=run.id,
+            outcome="unknown",
+            merge=run.commit,
+            facts={"worker": worker or ""},
+        )
+    elif run.superseded:
+        runs.step(tx, run, RunStatus.SUPERSEDED, now)
+    elif run.cancel_requested_at is not None:
+        runs.step(tx, run, RunStatus.CANCELLED, now)
+    else:
+        runs.step(tx, run, RunStatus.PENDING, now)
+    report_soon(services, tx, run.pull_key)
+
+
+def _requeue(services: Services, tx: Session) -> None:
+    """Runs that were let in and are not begun: their job may be lost. The same job twice is one."""
+    for run in tx.exec(select(Run).where(Run.status == RunStatus.PENDING, col(Run.admitted_at).is_not(None))):
+        services.jobs.enqueue(tx, "run", {"run": run.id})
+
+
+def _reach_the_cancelled(services: Services) -> None:
+    mine = services.running.ids()
+    if not mine:
+        return
+    with services.db.read() as tx:
+        asked = tx.exec(select(Run.id).where(col(Run.id).in_(mine), col(Run.cancel_requested_at).is_not(None))).all()
+    for run in asked:
+        services.running.cancel(run)

@@ -1,0 +1,99 @@
+"""Project locks: claims made and given up, and what follows for the others in the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlmodel import Session, col, select
+
+from prbot.audit.entries import PRBOT, Actor
+from prbot.core import locks
+from prbot.core.comments.replies import Freed
+from prbot.core.ids import ProjectKey, PullKey
+from prbot.core.runs import Goal, RunStatus
+from prbot.flows.nudge import look_at, report_soon
+from prbot.flows.services import Services
+from prbot.store import inbox, runs
+from prbot.store.tables import Claim, Run
+
+
+def claims(tx: Session, project: ProjectKey) -> list[Claim]:
+    """All claims on a project."""
+    query = select(Claim).where(
+        Claim.repo == project.repo, Claim.dir == project.dir, Claim.workspace == project.workspace
+    )
+    return list(tx.exec(query))
+
+
+def queue_of(tx: Session, project: ProjectKey) -> tuple[locks.Claim, ...]:
+    """The claims in their order, the holder first."""
+    return locks.queue([locks.Claim(row.pull, row.since, row.merged_position) for row in claims(tx, project)])
+
+
+def claim(services: Services, tx: Session, project: ProjectKey, pull: int, merged_position: int | None = None) -> None:
+    """Claim a project for a pull request, or say that its claim is a merged one now."""
+    before = queue_of(tx, project)
+    row = tx.get(Claim, (project.repo, project.dir, project.workspace, pull))
+    if row is None:
+        row = Claim(
+            repo=project.repo, dir=project.dir, workspace=project.workspace, pull=pull, since=services.clock.now()
+        )
+    row.merged_position = merged_position if merged_position is not None else row.merged_position
+    tx.add(row)
+    tx.flush()
+    _follow(services, tx, project, before, PRBOT)
+
+
+def give_up(services: Services, tx: Session, project: ProjectKey, pull: int, actor: Actor = PRBOT) -> Freed | None:
+    """Free a project of a pull request's claim; the next in the queue gets its turn. None if there was no claim."""
+    row = tx.get(Claim, (project.repo, project.dir, project.workspace, pull))
+    if row is None:
+        return None
+    before = queue_of(tx, project)
+    tx.delete(row)
+    tx.flush()
+    _follow(services, tx, project, before, actor)
+    holder = locks.holder(queue_of(tx, project))
+    return Freed(project.label, holder.pull if holder else None)
+
+
+def claimed_by(tx: Session, pull: PullKey) -> list[ProjectKey]:
+    """The projects that a pull request has a claim on."""
+    rows = tx.exec(select(Claim).where(Claim.repo == pull.repo, Claim.pull == pull.number).order_by(col(Claim.dir)))
+    return [ProjectKey(row.repo, row.dir, row.workspace) for row in rows]
+
+
+def may_apply_now(tx: Session, run: Run) -> bool:
+    """Whether nobody merged before it stands in the way of an apply run."""
+    first = locks.holder(queue_of(tx, run.project))
+    return first is None or first.pull == run.pull
+
+
+def _follow(services: Services, tx: Session, project: ProjectKey, before: Iterable[locks.Claim], actor: Actor) -> None:
+    after = queue_of(tx, project)
+    for each in after:
+        report_soon(services, tx, PullKey(project.repo, each.pull))
+    for change in locks.lock_changes(before, after):
+        facts = {"place": change.place} | ({"other": change.other} if change.other else {})
+        services.audit.append(tx, f"lock.{change.kind}", actor=actor, project=project, pull=change.pull, facts=facts)
+        if change.kind in ("taken", "passed"):
+            _turn(services, tx, project, PullKey(project.repo, change.pull), fresh=change.kind == "taken")
+
+
+def _turn(services: Services, tx: Session, project: ProjectKey, pull: PullKey, *, fresh: bool) -> None:
+    """The project is `pull`'s now: its merged run may go on, or its speculative plan must be made anew."""
+    mine = [run for run in runs.of_pull(tx, pull) if run.project == project]
+    for run in mine:
+        if run.goal is Goal.APPLY and run.status is RunStatus.WAITING:
+            runs.step(tx, run, RunStatus.PENDING, services.clock.now())
+    speculative = any(run.speculative and run.goal is Goal.PLAN for run in runs.newest(mine).values())
+    if speculative or (not fresh and not mine):
+        inbox.put_own(
+            tx,
+            inbox.TURN,
+            pull,
+            id=services.new_id(),
+            now=services.clock.now(),
+            data={"dir": project.dir, "workspace": project.workspace},
+        )
+        look_at(services, tx, pull)

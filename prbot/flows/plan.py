@@ -1,0 +1,329 @@
+"""Plans: which projects are planned when, and one run's plan from checkout to seal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import structlog
+from sqlmodel import Session
+
+from prbot.audit.entries import PRBOT, Actor
+from prbot.core import locks
+from prbot.core.commands import Command
+from prbot.core.comments.replies import no_such_project, nothing_affected
+from prbot.core.ids import ProjectKey
+from prbot.core.inputs import input_digest
+from prbot.core.projects import NoSuchProject, Project, Selection, Wanted, for_command
+from prbot.core.pulls import Pull
+from prbot.core.runs import BUSY, NEXT, Goal, RunStatus
+from prbot.core.shown import carries_over
+from prbot.flows import gather, report
+from prbot.flows.admission import admit_runs
+from prbot.flows.locks import claim, claimed_by, give_up, queue_of
+from prbot.flows.nudge import report_soon, stop
+from prbot.flows.services import Services
+from prbot.flows.steps import Made, StepFailed, bench, kept_summary
+from prbot.ports import MergeConflict, Unavailable
+from prbot.store import runs, slots
+from prbot.store.tables import Operation, PullRow, Run
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What brings a plan about: a trigger, by whom, and the command where there is one."""
+
+    trigger: str
+    actor: Actor
+    command: Command | None = None
+    comment_id: int | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether every project is meant."""
+        named = self.command is not None and (self.command.dirs or self.command.projects or self.command.workspace)
+        return not named
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A project to be planned, and the earlier run whose approvals may carry over to its plan."""
+
+    project: Project
+    input_digest: str
+    carries: str | None
+
+
+# -- starting ---------------------------------------------------------------------------------------------------------
+def start(services: Services, pull: Pull, asked: Asked) -> None:
+    """Plan a pull request's projects at its present head and base, in place of what was planned or under way before."""
+    with services.db.read() as tx:
+        row = tx.get_one(PullRow, (pull.key.repo, pull.key.number))
+        earlier = runs.of_pull(tx, pull.key, Goal.PLAN)
+    base = gather.fetched(services, pull, [row.pushed_sha] if row.pushed_sha not in ("", pull.head_sha) else [])
+    merged = services.git.merge(pull.repo, base, pull.head_sha)
+    if isinstance(merged, MergeConflict):
+        _record(services, pull, base, asked, conflict=merged)
+        return
+    change = gather.change_between(services, pull.repo, base, merged.commit)
+    projects: Sequence[Project] = change.selection.projects
+    if asked.command is not None:
+        wanted = Wanted(asked.command.dirs, asked.command.workspace, asked.command.projects)
+        found = for_command(pull.key.repo, change.selection, change.after, wanted, [run.project for run in earlier])
+        if isinstance(found, NoSuchProject):
+            report.reply(services, pull.key, asked.comment_id, no_such_project(found))
+            return
+        projects = found
+        if not projects and not change.selection.refusals and not change.selection.orphans:
+            report.reply(services, pull.key, asked.comment_id, nothing_affected(pull.base_branch))
+    version = services.engine.version()
+    candidates = []
+    for project in projects:
+        previous = next((run for run in reversed(earlier) if run.project == project.key and run.fingerprint), None)
+        same = previous is not None and gather.same_on_base(
+            services, pull, base, previous.head_sha, project, merged.commit
+        )
+        digest = input_digest(
+            project,
+            change.after.tree,
+            engine_version=f"{version.product} {version.version}",
+            extra_args=asked.command.extra_args if asked.command else (),
+        )
+        candidates.append(Candidate(project, digest, previous.id if previous is not None and same else None))
+    _keep_pusher(services, pull, base)
+    operation = _record(services, pull, base, asked, selection=change.selection)
+    _make_runs(services, pull, operation, asked, candidates, (merged.commit, merged.tree))
+
+
+def _keep_pusher(services: Services, pull: Pull, base: str) -> None:
+    """A push that only merged base makes nobody a pusher: who pushed the head before it stays the last one."""
+    with services.db.read() as tx:
+        known = tx.get_one(PullRow, (pull.key.repo, pull.key.number))
+        before = next(
+            (run for run in reversed(runs.of_pull(tx, pull.key, Goal.PLAN)) if run.head_sha != pull.head_sha), None
+        )
+    if before is None or known.pushed_sha != pull.head_sha or known.pusher is None:
+        return
+    now = services.git.merge(pull.repo, base, pull.head_sha)
+    if isinstance(now, MergeConflict) or not gather.only_merges_base(services, pull, base, before.head_sha, now):
+        return
+    with services.db.write() as tx:
+        mine = tx.get_one(PullRow, (pull.key.repo, pull.key.number))
+        mine.pusher = mine.earlier_pusher
+        tx.add(mine)
+
+
+def _record(
+    services: Services,
+    pull: Pull,
+    base: str,
+    asked: Asked,
+    conflict: MergeConflict | None = None,
+    selection: Selection | None = None,
+) -> Operation:
+    """Write down the operation, and let what it replaces go."""
+    operation = Operation(
+        id=services.new_id(),
+        repo=pull.key.repo,
+        pull=pull.key.number,
+        goal=Goal.PLAN,
+        trigger=asked.trigger,
+        actor=asked.actor.name,
+        comment_id=asked.comment_id,
+        head_sha=pull.head_sha,
+        base_sha=base,
+        whole=asked.whole,
+        conflict=list(conflict.files) if conflict else None,
+        refusals=[asdict(each) for each in selection.refusals] if selection and asked.whole else [],
+        orphans=[asdict(each) for each in selection.orphans] if selection and asked.whole else [],
+        created_at=services.clock.now(),
+    )
+    with services.db.write() as tx:
+        tx.add(operation)
+        if asked.whole:
+            supersede(services, tx, pull, None)
+            kept = {project.key for project in selection.projects} if selection else set()
+            for project in claimed_by(tx, pull.key):
+                if selection is not None and project not in kept:
+                    give_up(services, tx, project, pull.key.number)
+        report_soon(services, tx, pull.key)
+    return operation
+
+
+def _make_runs(
+    services: Services,
+    pull: Pull,
+    operation: Operation,
+    asked: Asked,
+    candidates: Sequence[Candidate],
+    merged: tuple[str, str],
+) -> None:
+    mode = services.rules(pull.key.repo).locks
+    with services.db.write() as tx:
+        for each in candidates:
+            key = each.project.key
+            supersede(services, tx, pull, key)
+            if locks.claims_project(mode, merged=False):
+                claim(services, tx, key, pull.key.number)
+            command = asked.command
+            tx.add(
+                Run(
+                    id=services.new_id(),
+                    operation=operation.id,
+                    repo=key.repo,
+                    pull=pull.key.number,
+                    dir=key.dir,
+                    workspace=key.workspace,
+                    goal=Goal.PLAN,
+                    trigger=asked.trigger,
+                    head_sha=pull.head_sha,
+                    base_sha=operation.base_sha,
+                    commit=merged[0],
+                    tree=merged[1],
+                    var_files=list(each.project.var_files),
+                    extra_args=list(command.extra_args) if command else [],
+                    verbose=command.verbose if command else False,
+                    reason=each.project.reason,
+                    speculative=_is_speculative(tx, key, pull.key.number),
+                    input_digest=each.input_digest,
+                    carries=each.carries,
+                    created_at=services.clock.now(),
+                )
+            )
+        tx.flush()
+        admit_runs(services, tx)
+        report_soon(services, tx, pull.key)
+
+
+def _is_speculative(tx: Session, project: ProjectKey, pull: int) -> bool:
+    """Somebody else holds the project, or the base holds changes of it that are merged and not applied."""
+    return locks.blocker(queue_of(tx, project), pull) is not None or bool(
+        [run for run in runs.unapplied(tx, project) if run.pull != pull]
+    )
+
+
+def supersede(services: Services, tx: Session, pull: Pull, project: ProjectKey | None) -> None:
+    """Let the plans of a pull request (of one project, or all) give way: what runs is stopped, the rest is put aside."""
+    now = services.clock.now()
+    for run in runs.of_pull(tx, pull.key, Goal.PLAN):
+        if project is not None and run.project != project:
+            continue
+        if run.status in BUSY:
+            stop(services, tx, run, superseded=True)
+        elif RunStatus.SUPERSEDED in NEXT[run.status]:
+            runs.step(tx, run, RunStatus.SUPERSEDED, now)
+            if not run.fingerprint:
+                services.audit.append(tx, "run.superseded", actor=PRBOT, project=run.project, pull=run.pull, run=run.id)
+
+
+# -- one run ----------------------------------------------------------------------------------------------------------
+def execute(services: Services, run_id: str, held: slots.Held) -> None:
+    """Plan one project, with the plan's environment, and record how that went. The caller has taken the slot."""
+    with services.db.read() as tx:
+        run = tx.get_one(Run, run_id)
+        pull = tx.get_one(PullRow, (run.repo, run.pull))
+    rules = services.rules(run.repo)
+    made: Made | None = None
+    error, ending, key = "", RunStatus.ERRORED, ""
+    try:
+        with bench(services, run, pull, services.environments.plan(), rules.plan_timeout) as work:
+            made = work.plan()
+            key = work.keep(made)
+        ending = RunStatus.PLANNED if made.summary.applyable else RunStatus.NO_CHANGES
+    except StepFailed as failed:
+        error = failed.said
+        ending = RunStatus.CANCELLED if failed.result.ending == "cancelled" else RunStatus.ERRORED
+    except Unavailable as failed:
+        error = str(failed)
+    finish(services, run, held, ending, error=error, made=made, plan_key=key)
+
+
+def finish(
+    services: Services,
+    run: Run,
+    held: slots.Held,
+    ending: RunStatus,
+    *,
+    error: str = "",
+    made: Made | None = None,
+    plan_key: str = "",
+) -> None:
+    """Record a plan's end, give the slot back, and let others go on. Raises SlotLost, with nothing written."""
+    with services.db.write() as tx:
+        slots.check(tx, held)
+        mine = tx.get_one(Run, run.id)
+        if mine.superseded:
+            ending = RunStatus.SUPERSEDED
+        elif mine.cancel_requested_at is not None and ending is RunStatus.ERRORED:
+            ending = RunStatus.CANCELLED
+        mine.error = error
+        if made is not None:
+            describe(mine, made, plan_key)
+            _carry(tx, mine)
+        runs.step(tx, mine, ending, services.clock.now())
+        _audit_end(services, tx, mine, ending)
+        slots.free(tx, held)
+        if ending is RunStatus.NO_CHANGES:
+            give_up(services, tx, mine.project, mine.pull)
+        tx.flush()
+        admit_runs(services, tx)
+        report_soon(services, tx, mine.pull_key)
+
+
+def describe(run: Run, made: Made, plan_key: str) -> None:
+    """Put a plan's outcome on its run."""
+    run.summary, run.fingerprint = kept_summary(made.summary), made.fingerprint
+    run.seal, run.plan_key, run.diff = asdict(made.seal), plan_key, made.changes
+
+
+def _carry(tx: Session, run: Run) -> None:
+    """Whether the approvals of the plan before carry over to this one; its comment says so either way."""
+    before = [
+        each
+        for each in runs.of_pull(tx, run.pull_key, Goal.PLAN)
+        if each.project == run.project and each.fingerprint and each.id < run.id and each.shown_at is not None
+    ]
+    if not before:
+        run.carries = None
+        return
+    verdict = carries_over(
+        before[-1].fingerprint, run.fingerprint, own_diff_unchanged=run.carries in {each.id for each in before[-1:]}
+    )
+    run.carries = before[-1].id if verdict.yes else None
+    run.carry_note = verdict.reason
+
+
+def _audit_end(services: Services, tx: Session, run: Run, ending: RunStatus) -> None:
+    if ending is RunStatus.SUPERSEDED or ending is RunStatus.CANCELLED:
+        action = "run.superseded" if ending is RunStatus.SUPERSEDED else "run.cancelled"
+        services.audit.append(tx, action, actor=PRBOT, project=run.project, pull=run.pull, run=run.id)
+        return
+    seal = run.seal or {}
+    services.audit.append(
+        tx,
+        "plan.finished",
+        actor=PRBOT,
+        project=run.project,
+        pull=run.pull,
+        run=run.id,
+        head=run.head_sha,
+        base=run.base_sha,
+        outcome="failed" if ending is RunStatus.ERRORED else "ok",
+        resources=[address for address, _ in (run.summary or {}).get("resources", ())],
+        facts={
+            "result": ending.value,
+            "fingerprint": run.fingerprint,
+            "input_digest": run.input_digest,
+            "plan_file_digest": seal.get("plan_file_digest", ""),
+            "tree": run.tree,
+            "commit": run.commit,
+            "rules_digest": services.rules(run.repo).digest,
+            "engine": seal.get("engine_version", ""),
+            "speculative": run.speculative,
+            "carries": run.carries or "",
+            "lineage": (seal.get("state") or {}).get("lineage") or "",
+            "serial": (seal.get("state") or {}).get("serial") or 0,
+        },
+    )

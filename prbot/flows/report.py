@@ -1,0 +1,319 @@
+"""What should stand at the forge is worked out from our rows, compared with what was sent, and the difference is sent.
+
+A comment is written at most once: what is about to be sent is noted first, and after a crash it is looked for by its
+hidden marker before it is written again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+
+import structlog
+from sqlmodel import Session
+
+from prbot.audit.entries import PRBOT
+from prbot.core.comments import replies
+from prbot.core.comments.apply import apply_document
+from prbot.core.comments.blocks import Document
+from prbot.core.comments.plan import plan_document
+from prbot.core.comments.split import find_marker, split
+from prbot.core.gate_facts import facts_digest
+from prbot.core.gates import GateReport, evaluate
+from prbot.core.ids import PullKey
+from prbot.core.pulls import Posted, Pull, Status
+from prbot.core.runs import LIVE, Goal
+from prbot.flows import gather, views
+from prbot.flows.nudge import report_soon
+from prbot.flows.services import Services
+from prbot.ports import NotFound, Transient, Unavailable
+from prbot.store import posts, runs
+from prbot.store.tables import Operation, Post, PullRow, Run
+
+log = structlog.get_logger(__name__)
+
+
+# -- wanting ----------------------------------------------------------------------------------------------------------
+def reply(services: Services, pull: PullKey, comment_id: int | None, document: Document, slug: str = "answer") -> None:
+    """Answer a comment. The same slug for the same comment is the same answer."""
+    with services.db.write() as tx:
+        reply_in(services, tx, pull, comment_id, document, slug)
+
+
+def reply_in(
+    services: Services, tx: Session, pull: PullKey, comment_id: int | None, document: Document, slug: str = "answer"
+) -> None:
+    """Answer a comment, in the caller's transaction."""
+    key = f"reply:{comment_id or services.new_id()}:{slug}"
+    want_comment(services, tx, pull, key, document)
+    report_soon(services, tx, pull)
+
+
+def react(services: Services, tx: Session, pull: PullKey, comment_id: int, reaction: str) -> None:
+    """Show a person at once that their comment was seen."""
+    posts.want(tx, pull, posts.REACTION, f"{comment_id} {reaction}", [reaction])
+    report_soon(services, tx, pull)
+
+
+def want_comment(
+    services: Services, tx: Session, pull: PullKey, key: str, document: Document, operation: str = ""
+) -> None:
+    masks = services.secrets()
+    posts.want(tx, pull, posts.COMMENT, key, [masks.redact(body) for body in split(key, document)], operation)
+
+
+def _want_status(tx: Session, pull: PullKey, sha: str, status: Status) -> None:
+    posts.want(tx, pull, posts.STATUS, f"{sha} {status.context}", [json.dumps(asdict(status), sort_keys=True)])
+
+
+def want_all(services: Services, tx: Session, pull: PullRow, reviewers: list[str], gate: Status | None) -> None:
+    """Work out every comment and status of a pull request."""
+    every = runs.operations(tx, pull.key)
+    plans = [each for each in every if each.goal is Goal.PLAN]
+    url = services.identity.pull_url(pull.key)
+    if plans:
+        latest = plans[-1]
+        _want_plan_comment(services, tx, pull, plans, latest, reviewers)
+        projects = gather.affected(tx, pull.key)
+        newest = runs.newest(runs.of_pull(tx, pull.key, Goal.PLAN))
+        members = [run for project, run in newest.items() if project in projects and run.head_sha == latest.head_sha]
+        whole = next((each for each in reversed(plans) if each.whole), latest)
+        for status in views.plan_statuses(whole, members, url):
+            _want_status(tx, pull.key, latest.head_sha, status)
+    if gate is not None:
+        _want_status(tx, pull.key, pull.head_sha, gate)
+    applies = [each for each in every if each.goal is Goal.APPLY]
+    for operation in applies:
+        _want_apply_comment(services, tx, pull, operation)
+    if applies:
+        newest = runs.newest(runs.of_pull(tx, pull.key, Goal.APPLY))
+        status = views.apply_status(list(newest.values()), url)
+        for sha in {pull.merge_sha, pull.head_sha} - {None, ""}:
+            _want_status(tx, pull.key, str(sha), status)
+
+
+def _want_plan_comment(
+    services: Services, tx: Session, pull: PullRow, plans: list[Operation], latest: Operation, reviewers: list[str]
+) -> None:
+    members = runs.of_operation(tx, latest.id)
+    if any(run.status in LIVE for run in members):
+        return
+    if latest.conflict:
+        document = replies.conflict(latest.head_sha, pull.base_branch, latest.conflict)
+    elif members or latest.refusals or latest.orphans:
+        rules = services.rules(pull.repo)
+        document = plan_document(views.plan_view(tx, pull, latest, rules, services.identity.prefixes[0], reviewers))
+    else:
+        document = ()
+    shows = _shows(latest, members)
+    if document and not latest.comment_key:
+        twin = next((each for each in reversed(plans[:-1]) if each.comment_key and each.comment_shows == shows), None)
+        recent = next((each for each in reversed(plans[:-1]) if each.comment_key), None)
+        latest.comment_key = twin.comment_key if twin is not None and twin is recent else f"plan:{latest.id}"
+        latest.comment_shows = shows
+        tx.add(latest)
+    if document:
+        want_comment(services, tx, pull.key, latest.comment_key, document, latest.id)
+    if latest.whole:
+        _hide_older(tx, pull.key, {each.comment_key for each in plans[:-1]} - {latest.comment_key, ""})
+
+
+def _shows(operation: Operation, members: list[Run]) -> str:
+    """Digest of an operation's outcomes."""
+    outcomes = sorted([str(run.project), run.fingerprint, run.status, run.error] for run in members)
+    return posts.digest(json.dumps([outcomes, operation.conflict, operation.refusals, operation.orphans]))
+
+
+def _hide_older(tx: Session, pull: PullKey, keys: set[str]) -> None:
+    for key in keys:
+        for post in posts.of_key(tx, pull, posts.COMMENT, key):
+            post.hide = True
+            tx.add(post)
+
+
+def _want_apply_comment(services: Services, tx: Session, pull: PullRow, operation: Operation) -> None:
+    members = runs.of_operation(tx, operation.id)
+    if not members or any(run.status in LIVE for run in members):
+        return
+    shows = _shows(operation, members)
+    if shows != operation.comment_shows:
+        number = int(operation.comment_key.rsplit(":", 1)[1]) + 1 if operation.comment_key else 1
+        operation.comment_key, operation.comment_shows = f"apply:{operation.id}:{number}", shows
+        tx.add(operation)
+    view = views.apply_view(pull, members, services.identity.prefixes[0])
+    want_comment(services, tx, pull.key, operation.comment_key, apply_document(view), operation.id)
+
+
+# -- the gate ---------------------------------------------------------------------------------------------------------
+def gate_of(services: Services, pull: Pull, base_sha: str) -> tuple[GateReport, str]:
+    """The gates of an open pull request and the digest of the facts, recorded."""
+    facts = gather.gate_facts(services, pull, base_sha)
+    return evaluate(facts), facts_digest(facts)
+
+
+def gate_status(verdict: GateReport, url: str) -> Status:
+    """`prbot/gate`: success when all but the merge itself is met."""
+    if verdict.approve_ready:
+        return Status("prbot/gate", "success", "all requirements but the merge are met", url)
+    lacking = ", ".join(gate.name for gate in verdict.unmet if gate.name != "merged")
+    return Status("prbot/gate", "pending", f"not met: {lacking}; see `prbot apply`"[:140], url)
+
+
+def _gate_now(services: Services, row: PullRow) -> tuple[Status | None, list[str]]:
+    """The gate's status, and who approved before the plan was there to be seen."""
+    with services.db.read() as tx:
+        plans = [each for each in runs.operations(tx, row.key) if each.goal is Goal.PLAN]
+        busy = any(run.status in LIVE for run in runs.of_pull(tx, row.key, Goal.PLAN))
+    if row.state != "open" or not plans or busy:
+        return None, []
+    pull = services.forge.pull(row.key)
+    if pull.state != "open" or pull.head_sha != plans[-1].head_sha:
+        return None, []
+    verdict, digest = gate_of(services, pull, plans[-1].base_sha)
+    if plans[-1].conflict or plans[-1].refusals:
+        status = Status("prbot/gate", "failure", "not every directory could be planned; see the comment")
+    else:
+        status = gate_status(verdict, services.identity.pull_url(row.key))
+    _record_gate(services, row, verdict, digest, status)
+    early = {each.user for v in verdict.verdicts.values() for each in v.not_counted if each.code.value == "too_early"}
+    return status, sorted(early)
+
+
+def _record_gate(services: Services, row: PullRow, verdict: GateReport, digest: str, status: Status) -> None:
+    """One audit entry each time that the verdict changes."""
+    key = f"{row.head_sha} {status.context}"
+    with services.db.write() as tx:
+        before = posts.of_key(tx, row.key, posts.STATUS, key)
+        if before and json.loads(before[0].body)["description"] == status.description:
+            return
+        services.audit.append(
+            tx,
+            "gate.evaluated",
+            actor=PRBOT,
+            repo=row.repo,
+            pull=row.number,
+            head=row.head_sha,
+            outcome="ok" if verdict.approve_ready else "refused",
+            facts_digest=digest,
+            facts={
+                "unmet": [gate.name for gate in verdict.unmet],
+                "approvals": [
+                    f"{each.user} {each.via} {each.id} {each.raw_digest}"
+                    for v in verdict.verdicts.values()
+                    for each in v.counted
+                ],
+            },
+        )
+
+
+# -- sending ----------------------------------------------------------------------------------------------------------
+def execute(services: Services, pull: PullKey) -> None:
+    """Bring the forge to where it shows what it should. Raises Transient when it is to be tried again."""
+    with services.db.read() as tx:
+        row = tx.get(PullRow, (pull.repo, pull.number))
+    if row is None:
+        return
+    gate, reviewers = _gate_now(services, row)
+    with services.db.write() as tx:
+        fresh = tx.get_one(PullRow, (pull.repo, pull.number))
+        want_all(services, tx, fresh, reviewers, gate)
+        tx.flush()
+        todo = [post for post in posts.of_pull(tx, pull) if posts.unsent(post)]
+        doubtful = {(post.key, post.part) for post in todo if post.sending_since and post.external_id is None}
+        for post in todo:
+            post.sending_since = post.sending_since or services.clock.now()
+            tx.add(post)
+    found = _find_written(services, pull, todo) if doubtful else {}
+    for post in sorted(todo, key=lambda each: _ORDER[each.kind]):
+        if post.kind == posts.COMMENT and post.external_id is None and (post.key, post.part) in found:
+            post.external_id, post.posted_at = found[post.key, post.part]
+        _send(services, pull, post)
+    _mark_shown(services, pull)
+
+
+_ORDER = {posts.REACTION: 0, posts.STATUS: 1, posts.COMMENT: 2}
+
+
+def _find_written(services: Services, pull: PullKey, todo: list[Post]) -> dict[tuple[str, int], tuple[int, datetime]]:
+    """Comments that were written, though we never heard that they were."""
+    me, found = services.forge.me(), {}
+    for comment in services.forge.comments(pull):
+        mark = find_marker(comment.body)
+        if mark is not None and comment.user.casefold() == me.casefold():
+            found[mark.key, mark.part] = (comment.id, comment.updated_at)
+    return found
+
+
+def _send(services: Services, pull: PullKey, post: Post) -> None:
+    try:
+        posted = _SENDERS[post.kind](services, pull, post)
+    except Transient:
+        raise
+    except Unavailable as refusal:
+        log.warning("not sent", repository=pull.repo, pull=pull.number, what=post.kind, key=post.key, why=str(refusal))
+        _note(services, post, lambda row, why=str(refusal): setattr(row, "failure", why))
+        return
+
+    def sent(row: Post) -> None:
+        row.sending_since, row.hidden = None, post.hide
+        row.sent = row.sent if post.hide else post.wanted
+        if posted is not None:
+            row.external_id, row.node_id, row.posted_at = posted.id, posted.node_id, posted.at
+
+    _note(services, post, sent)
+
+
+def _note(services: Services, post: Post, change: Callable[[Post], object]) -> None:
+    with services.db.write() as tx:
+        row = tx.get_one(Post, (post.repo, post.pull, post.kind, post.key, post.part))
+        change(row)
+        tx.add(row)
+
+
+def _send_comment(services: Services, pull: PullKey, post: Post) -> Posted | None:
+    if post.hide:
+        services.forge.hide_comment(pull.repo, post.node_id)
+        return None
+    if post.external_id is not None:
+        try:
+            return services.forge.edit_comment(pull.repo, post.external_id, post.body)
+        except NotFound:
+            log.info("somebody deleted our comment; it is written again", repository=pull.repo, pull=pull.number)
+    return services.forge.create_comment(pull, post.body)
+
+
+def _send_status(services: Services, pull: PullKey, post: Post) -> None:
+    services.forge.set_status(pull.repo, post.key.split(" ", 1)[0], Status(**json.loads(post.body)))
+
+
+def _send_reaction(services: Services, pull: PullKey, post: Post) -> None:
+    services.forge.react(pull.repo, int(post.key.split(" ", 1)[0]), post.body)
+
+
+_SENDERS: dict[str, Callable[[Services, PullKey, Post], Posted | None]] = {
+    posts.COMMENT: _send_comment,
+    posts.STATUS: _send_status,
+    posts.REACTION: _send_reaction,
+}
+
+
+def _mark_shown(services: Services, pull: PullKey) -> None:
+    """Note when each plan's comment was complete: only later approvals count for it."""
+    with services.db.write() as tx:
+        changed = False
+        for operation in runs.operations(tx, pull):
+            parts = posts.of_key(tx, pull, posts.COMMENT, operation.comment_key) if operation.comment_key else []
+            live = [post for post in parts if not post.hide]
+            if not live or any(posts.unsent(post) or post.operation != operation.id for post in live):
+                continue
+            if operation.comment_shows != _shows(operation, runs.of_operation(tx, operation.id)):
+                continue  # something newer came up meanwhile, and is not shown yet
+            at = max(post.posted_at for post in live if post.posted_at)
+            for run in runs.of_operation(tx, operation.id):
+                if run.fingerprint and run.shown_at is None:
+                    run.shown_at, changed = at, True
+                    tx.add(run)
+        if changed:
+            report_soon(services, tx, pull)

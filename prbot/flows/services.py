@@ -1,0 +1,117 @@
+"""What the flows work with. Built by `prbot.wiring`, the only place that knows the implementations."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prbot.audit.log import AuditLog
+from prbot.core.events import ParsedDelivery
+from prbot.core.ids import NewId, PullKey
+from prbot.core.redact import Redactor
+from prbot.core.rules import Rules
+from prbot.ports import Clock, Engine, Forge, Git, Jobs, PlanStore
+from prbot.store.database import Database
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """How one forge's deliveries are checked and read."""
+
+    verify: Callable[[bytes, str | None], bool]
+    """(raw body, signature header) → whether one of the secrets signed it."""
+    parse: Callable[[str, str, bytes], ParsedDelivery]
+    """(event name, content type, raw body)."""
+
+
+@dataclass(frozen=True)
+class Environments:
+    """What engine processes get, by phase. Read at each use, so that rotated credentials take effect."""
+
+    plan: Callable[[], dict[str, str]]
+    apply: Callable[[], dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Directories for what can be thrown away."""
+
+    scratch: Path
+    """Data and temporary directories of engine processes, one a run."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """How prbot is called, and where people reach it."""
+
+    worker: str
+    """This process; new at every start."""
+    prefixes: tuple[str, ...]
+    public_url: str
+    version: str
+
+    def run_url(self, run: str) -> str:
+        """Where people can see a run; empty when nobody said how this server is reached."""
+        return f"{self.public_url.rstrip('/')}/runs/{run}" if self.public_url else ""
+
+    def pull_url(self, pull: PullKey) -> str:
+        """Where people can see a pull request's runs."""
+        return f"{self.public_url.rstrip('/')}/pulls/{pull.repo}/{pull.number}" if self.public_url else ""
+
+
+@dataclass
+class Running:
+    """The runs that this process is working on, so that a cancel reaches them."""
+
+    _events: dict[str, threading.Event] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin(self, run: str) -> threading.Event:
+        with self._lock:
+            return self._events.setdefault(run, threading.Event())
+
+    def end(self, run: str) -> None:
+        with self._lock:
+            self._events.pop(run, None)
+
+    def cancel(self, run: str) -> None:
+        with self._lock:
+            event = self._events.get(run)
+        if event is not None:
+            event.set()
+
+    def ids(self) -> frozenset[str]:
+        with self._lock:
+            return frozenset(self._events)
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that a flow may reach for."""
+
+    db: Database
+    forge: Forge
+    git: Git
+    engine: Engine
+    plans: PlanStore
+    jobs: Jobs
+    audit: AuditLog
+    clock: Clock
+    new_id: NewId
+    identity: Identity
+    environments: Environments
+    places: Places
+    webhooks: Mapping[str, Webhook]
+    rules: Callable[[str], Rules]
+    """The rules in force for a repository."""
+    allowed: Callable[[str], bool]
+    """Whether a repository is on the allow-list."""
+    fingerprint_key: Callable[[str | None], tuple[str, bytes]]
+    """The fingerprint key of a key id, or the present one: (id, key). KeyError for an id that is gone."""
+    secrets: Callable[[], Redactor]
+    """Knows every secret that prbot itself holds at this moment."""
+    parallel: int
+    """Engine processes at once."""
+    running: Running = field(default_factory=Running)

@@ -1,0 +1,199 @@
+"""The engine's part of a run: a checkout, then init, plan and show, with every line masked and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from prbot.core.comments.diff import extract_changes
+from prbot.core.fingerprint import canonical, fingerprint
+from prbot.core.planfile import sensitive_values, summarise
+from prbot.core.plans import CanonicalPlan, Counts, PlanSummary, Seal, StatePosition
+from prbot.core.redact import Redactor
+from prbot.core.rules import Rules
+from prbot.core.runs import Goal
+from prbot.flows.services import Services
+from prbot.ports import Limits, OnLine, Site, StepResult
+from prbot.store.outputs import OutputSink
+from prbot.store.tables import PullRow, Run
+
+PLAN_FILE = "prbot.tfplan"
+HARMLESS = re.compile(
+    r"(^|_)(REGION|PATH|LANG|LC_\w+|TZ|PROXY|LOG|LOG_LEVEL|PROFILE|PARALLELISM|BUNDLE)$", re.IGNORECASE
+)
+_ERROR = re.compile(r"^[│╷|\s]*Error: ", re.MULTILINE)
+_MOST_ERROR = 20_000
+
+
+class StepFailed(Exception):
+    """An engine command did not end well; what it said, masked, is what people get to read."""
+
+    def __init__(self, result: StepResult, said: str) -> None:
+        super().__init__(said)
+        self.result = result
+        self.said = said
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A plan that was just made: where, what it does, and what it is bound to."""
+
+    file: Path
+    summary: PlanSummary
+    canonical: CanonicalPlan
+    fingerprint: str
+    seal: Seal
+    changes: str
+    """As people read it, masked."""
+    masks: Redactor
+
+
+@dataclass
+class Bench:
+    """One run at work: its site, its limits, and where its lines go. Lines are masked before they are kept."""
+
+    services: Services
+    run: Run
+    rules: Rules
+    site: Site
+    limits: Limits
+    masks: Redactor
+    sink: OutputSink
+
+    def on_line(self, step: str) -> OnLine:
+        return lambda line: self.sink.line(step, self.masks.redact(line))
+
+    def must(self, result: StepResult) -> StepResult:
+        """The result if it is good; else StepFailed."""
+        if result.ok:
+            return result
+        raise StepFailed(result, self.masks.redact(_said(result)))
+
+    def init(self) -> None:
+        if self.services.engine.init_needed(self.site):
+            self.must(self.services.engine.init(self.site, self.limits, self.on_line("init")))
+
+    def plan(self) -> Made:
+        """init, plan and show. Raises StepFailed."""
+        engine, run, site = self.services.engine, self.run, self.site
+        self.init()
+        file = site.tmp_dir.parent / PLAN_FILE
+        planned = self.must(
+            engine.plan(
+                site,
+                file,
+                self.limits,
+                self.on_line("plan"),
+                var_files=run.var_files or (),
+                extra_args=run.extra_args or (),
+                lock=self.rules.plan_lock,
+            )
+        )
+        shown, document = engine.show(site, file, self.limits)
+        self.must(shown)
+        self.masks = self.masks.with_secrets(sensitive_values(document))
+        canon = canonical(document, self.rules.volatile)
+        key_id, key = self.services.fingerprint_key(None)
+        summary = summarise(document)
+        made = Made(
+            file,
+            summary,
+            canon,
+            fingerprint(canon, key_id, key),
+            self._seal(file, key),
+            self.masks.redact(extract_changes(planned.output)),
+            self.masks,
+        )
+        return replace(made, seal=replace(made.seal, fingerprint=made.fingerprint))
+
+    def _seal(self, file: Path, key: bytes) -> Seal:
+        run, basis = self.run, self.services.engine.basis(self.site, file, key)
+        version = self.services.engine.version()
+        return Seal(
+            head_sha=run.head_sha,
+            base_sha=run.base_sha,
+            tree=run.tree,
+            input_digest=run.input_digest,
+            fingerprint="",
+            plan_file_digest="sha256:" + hashlib.sha256(file.read_bytes()).hexdigest(),
+            lock_file=basis.lock_file,
+            provider_versions=basis.provider_versions,
+            backend=basis.backend,
+            workspace=run.workspace,
+            rules_digest=self.rules.digest,
+            engine_version=f"{version.product} {version.version}",
+            state=basis.state,
+            extra_args=tuple(run.extra_args or ()),
+        )
+
+    def keep(self, made: Made) -> str:
+        """Put a plan, encrypted, where it outlives this run; the key to find its canonical form by."""
+        key = f"{self.run.repo.lower()}/{self.run.id.lower()}"
+        self.services.plans.put(f"{key}/plan.json", json.dumps(made.canonical).encode())
+        return key
+
+
+def stored_plan(services: Services, run: Run) -> CanonicalPlan:
+    """The canonical plan that a run kept. Raises NotFound or Conflict."""
+    plan: CanonicalPlan = json.loads(services.plans.get(f"{run.plan_key}/plan.json"))
+    return plan
+
+
+def seal_of(run: Run) -> Seal | None:
+    """The seal that a run's row keeps."""
+    if run.seal is None:
+        return None
+    return Seal(
+        **{**run.seal, "state": StatePosition(**run.seal["state"]), "extra_args": tuple(run.seal["extra_args"])}
+    )
+
+
+def counts_of(run: Run) -> Counts:
+    """The counts of a run's plan; all nought without one."""
+    return Counts(**run.summary["counts"]) if run.summary else Counts()
+
+
+def kept_summary(summary: PlanSummary) -> dict[str, object]:
+    return asdict(summary)
+
+
+@contextmanager
+def bench(
+    services: Services, run: Run, pull: PullRow, environment: Mapping[str, str], timeout: float
+) -> Iterator[Bench]:
+    """A clean checkout of the run's commit, ready for the engine; all of it is gone afterwards."""
+    commits = [run.head_sha, run.base_sha] if run.goal is Goal.PLAN else [run.commit]
+    services.git.fetch(pull.repository, shas=commits, token=services.forge.clone_token(run.repo))
+    if run.goal is Goal.PLAN:  # nobody pushed this commit: it is made again where another worker made it
+        services.git.merge(pull.repository, run.base_sha, run.head_sha)
+    place = services.places.scratch / run.id
+    shutil.rmtree(place, ignore_errors=True)
+    for name in ("data", "tmp"):
+        (place / name).mkdir(parents=True, mode=0o700)
+    masks = services.secrets().with_secrets(
+        value for name, value in environment.items() if len(value) >= 4 and not HARMLESS.search(name)
+    )
+    sink = OutputSink(services.db, run.id)
+    try:
+        with services.git.checkout(pull.repository, run.commit, owner=run.id) as tree:
+            site = Site(tree / run.dir, run.workspace, place / "data", place / "tmp", environment)
+            limits = Limits(services.running.begin(run.id), timeout)
+            yield Bench(services, run, services.rules(run.repo), site, limits, masks, sink)
+    finally:
+        sink.close()
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _said(result: StepResult) -> str:
+    """What people need of a failed command's output: from its first error on, or its end."""
+    if result.ending == "timeout":
+        return f"{result.step} took longer than it may ({result.seconds:.0f} s) and was stopped.\n\n{result.output[-4000:]}"
+    found = _ERROR.search(result.output)
+    said = result.output[found.start() :] if found else result.output[-4000:]
+    return said.strip()[:_MOST_ERROR] or f"{result.step} ended with exit code {result.exit_code} and said nothing"

@@ -1,0 +1,157 @@
+"""From rows to what comments and statuses show. Reads rows that it is given, and decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlmodel import Session
+
+from prbot.core import locks
+from prbot.core.comments import words
+from prbot.core.comments.apply import AppliedProject, ApplyView
+from prbot.core.comments.plan import Lock, PlannedProject, PlanView
+from prbot.core.comparison import EntryDifference
+from prbot.core.ids import ProjectKey
+from prbot.core.plans import Counts
+from prbot.core.projects import Orphan
+from prbot.core.pulls import Status, StatusState
+from prbot.core.refusals import Refusal
+from prbot.core.rules import Rules
+from prbot.core.runs import LIVE, RunStatus
+from prbot.flows.locks import queue_of
+from prbot.flows.steps import counts_of
+from prbot.store import runs
+from prbot.store.outputs import read as read_output
+from prbot.store.tables import Operation, PullRow, Run
+
+MOST_STATUSES = 20
+FAILED = frozenset({RunStatus.ERRORED, RunStatus.POLICY_FAILED, RunStatus.CANCELLED, RunStatus.UNKNOWN})
+STOPPED = frozenset({RunStatus.HELD, RunStatus.AWAITING_APPROVAL, RunStatus.WAITING, RunStatus.PLANNED})
+
+
+def plan_view(
+    tx: Session, pull: PullRow, operation: Operation, rules: Rules, prefix: str, reviewers: Sequence[str]
+) -> PlanView:
+    """What the plan comment of an operation shows."""
+    return PlanView(
+        head_sha=operation.head_sha,
+        base_branch=pull.base_branch,
+        base_sha=operation.base_sha,
+        projects=tuple(_planned(tx, run) for run in runs.of_operation(tx, operation.id)),
+        refusals=tuple(Refusal(**each) for each in operation.refusals or ()),
+        orphans=tuple(Orphan(**each) for each in operation.orphans or ()),
+        reviewers=tuple(reviewers),
+        applies_by_itself=rules.apply == "auto",
+        prefix=prefix,
+    )
+
+
+def _planned(tx: Session, run: Run) -> PlannedProject:
+    output = ""
+    if run.verbose:
+        output = "\n".join(chunk.body for chunk in read_output(tx, run.id) if chunk.step == "plan")
+    return PlannedProject(
+        key=run.project,
+        status=run.status,
+        counts=counts_of(run),
+        fingerprint=run.fingerprint,
+        lock=lock_of(tx, run.project, run.pull),
+        speculative=run.speculative,
+        changes=run.diff,
+        error=run.error,
+        output=output,
+        carry_note=run.carry_note if run.status is RunStatus.PLANNED else "",
+        notes=_notes(run),
+        unapplied=tuple(each.pull for each in runs.unapplied(tx, run.project) if each.pull != run.pull),
+    )
+
+
+def _notes(run: Run) -> tuple[str, ...]:
+    if run.extra_args:
+        return (f"Made with `{' '.join(run.extra_args)}`, which goes into what an approval is for.",)
+    return ()
+
+
+def lock_of(tx: Session, project: ProjectKey, pull: int) -> Lock | None:
+    """Who holds a project, as a pull request that claims it sees it."""
+    queue = queue_of(tx, project)
+    place = locks.place(queue, pull)
+    if place is None:
+        return None
+    return Lock(None if place == 0 else queue[0].pull, place)
+
+
+def apply_view(pull: PullRow, members: Iterable[Run], prefix: str) -> ApplyView:
+    """What the apply comment of a merged pull request shows."""
+    return ApplyView(
+        merge_sha=pull.merge_sha or "",
+        base_branch=pull.base_branch,
+        projects=tuple(_applied(run) for run in members),
+        prefix=prefix,
+    )
+
+
+def _applied(run: Run) -> AppliedProject:
+    stopped = run.status in STOPPED
+    tried = bool(run.applied_output)
+    return AppliedProject(
+        key=run.project,
+        status=run.status,
+        counts=counts_of(run),
+        seconds=(run.ended_at - run.started_at).total_seconds() if tried and run.ended_at and run.started_at else None,
+        output=run.applied_output,
+        error="" if stopped or tried else run.error,
+        convergence=run.convergence,
+        reason=run.error if stopped or run.status is RunStatus.UNKNOWN else "",
+        difference=tuple(
+            EntryDifference(**{**each, "paths": tuple(each["paths"]), "aspects": tuple(each["aspects"])})
+            for each in run.difference or ()
+        ),
+        fingerprint=run.fingerprint if stopped else "",
+        changes=run.diff if stopped else "",
+    )
+
+
+# -- statuses ---------------------------------------------------------------------------------------------------------
+def plan_statuses(operation: Operation, members: Sequence[Run], url: str) -> list[Status]:
+    """The total, and each project's where there are few enough. Projects have one only when their plan has ended."""
+    found = [_plan_total(operation, members, url)]
+    if len(members) <= MOST_STATUSES:
+        found += [_plan_of(run, url) for run in members if run.status not in LIVE]
+    return found
+
+
+def _plan_total(operation: Operation, members: Sequence[Run], url: str) -> Status:
+    def status(state: StatusState, text: str) -> Status:
+        return Status("prbot/plan", state, text[:140], url)
+
+    if operation.conflict:
+        return status("failure", f"does not merge: conflicts in {len(operation.conflict)} files")
+    if any(run.status in LIVE for run in members):
+        return status("pending", f"planning {len(members)} project{'s' * (len(members) != 1)}")
+    failed = [run for run in members if run.status in FAILED]
+    if failed or operation.refusals:
+        return status("failure", f"{len(failed) + len(operation.refusals or ())} not planned; see the comment")
+    if not members:
+        return status("success", "no project is affected")
+    return status("success", words.in_words(words.total(map(counts_of, members))))
+
+
+def _plan_of(run: Run, url: str) -> Status:
+    name = f"prbot/plan: {run.project.label}"
+    if run.status in FAILED:
+        return Status(name, "failure", run.status.replace("_", " "), url)
+    return Status(name, "success", words.in_words(counts_of(run))[:140], url)
+
+
+def apply_status(members: Sequence[Run], url: str) -> Status:
+    """How the apply of a merged pull request stands."""
+    by = {run.status for run in members}
+    if by & {RunStatus.ERRORED, RunStatus.UNKNOWN, RunStatus.CANCELLED}:
+        return Status("prbot/apply", "failure", "not applied; see the comment", url)
+    if by & {RunStatus.HELD, RunStatus.AWAITING_APPROVAL}:
+        return Status("prbot/apply", "failure", "held until somebody approves; see the comment", url)
+    if by & (LIVE | {RunStatus.WAITING, RunStatus.PLANNED}):
+        return Status("prbot/apply", "pending", "under way", url)
+    total: Counts = words.total(counts_of(run) for run in members if run.status is RunStatus.APPLIED)
+    return Status("prbot/apply", "success", f"applied: {words.in_words(total)}"[:140], url)

@@ -1,0 +1,1 @@
+"""Queues of work. Every implementation keeps to `tests/jobs/conformance.py`."""

@@ -1,0 +1,77 @@
+"""The inbox of each pull request: what it must be looked at for, in the order in which it came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from prbot.core.events import CommentEvent, PullEvent, ReviewEvent
+from prbot.core.ids import PullKey, Repo
+from prbot.store.tables import InboxEvent
+
+EVENTS: Mapping[str, type[PullEvent] | type[CommentEvent] | type[ReviewEvent]] = {
+    kind.__name__: kind for kind in (PullEvent, CommentEvent, ReviewEvent)
+}
+TURN = "turn"
+"""The pull request's turn came in a project's queue."""
+BASE_MOVED = "base_moved"
+"""Something was merged that touches a project which the pull request plans."""
+
+
+def put_event(
+    tx: Session,
+    event: PullEvent | CommentEvent | ReviewEvent,
+    *,
+    id: str,
+    delivery: str | None,
+    now: datetime,
+) -> None:
+    """Keep an event until its pull request is looked at."""
+    data = asdict(event)
+    tx.add(
+        InboxEvent(
+            id=id,
+            repo=event.pull.repo,
+            pull=event.pull.number,
+            kind=type(event).__name__,
+            data=data,
+            delivery=delivery,
+            created_at=now,
+        )
+    )
+
+
+def put_own(
+    tx: Session, kind: str, pull: PullKey, *, id: str, now: datetime, data: dict[str, Any] | None = None
+) -> None:
+    """Keep an event of prbot's own: TURN or BASE_MOVED."""
+    tx.add(InboxEvent(id=id, repo=pull.repo, pull=pull.number, kind=kind, data=data or {}, created_at=now))
+
+
+def waiting(tx: Session, pull: PullKey) -> list[InboxEvent]:
+    """What has not been handled, oldest first."""
+    query = select(InboxEvent).where(
+        InboxEvent.repo == pull.repo, InboxEvent.pull == pull.number, col(InboxEvent.handled_at).is_(None)
+    )
+    return list(tx.exec(query.order_by(col(InboxEvent.id))))
+
+
+def pulls_waiting(tx: Session) -> set[PullKey]:
+    """The pull requests that have something to be handled."""
+    rows = tx.exec(select(InboxEvent.repo, InboxEvent.pull).where(col(InboxEvent.handled_at).is_(None)).distinct())
+    return {PullKey(repo, number) for repo, number in rows}
+
+
+def event_of(row: InboxEvent) -> PullEvent | CommentEvent | ReviewEvent | None:
+    """The forge's event that a row keeps; None for one of prbot's own."""
+    kind = EVENTS.get(row.kind)
+    if kind is None:
+        return None
+    data = dict(row.data)
+    data["repo"] = Repo(**data["repo"])
+    data["pull"] = PullKey(**data["pull"])
+    return kind(**data)

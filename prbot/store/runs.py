@@ -1,0 +1,71 @@
+"""Runs and operations: how they are found, and how a run takes a step."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from prbot.core.ids import ProjectKey, PullKey
+from prbot.core.runs import BLOCKS_PROJECT, BUSY, Goal, RunStatus, check_transition
+from prbot.store.tables import Operation, Run
+
+
+def step(tx: Session, run: Run, new: RunStatus, now: datetime) -> None:
+    """Take a run to its next status. Raises ImpossibleTransition for a step that a run cannot take."""
+    check_transition(run.status, new)
+    run.status = new
+    if new in BUSY:
+        run.started_at = run.started_at or now
+    elif new is RunStatus.PENDING:
+        run.admitted_at = run.started_at = run.ended_at = None
+    else:
+        run.ended_at = now
+    tx.add(run)
+
+
+def of_pull(tx: Session, pull: PullKey, goal: Goal | None = None) -> list[Run]:
+    """The runs of a pull request, oldest first."""
+    query = select(Run).where(Run.repo == pull.repo, Run.pull == pull.number).order_by(Run.id)
+    if goal is not None:
+        query = query.where(Run.goal == goal)
+    return list(tx.exec(query))
+
+
+def newest(runs: Iterable[Run]) -> dict[ProjectKey, Run]:
+    """The newest run of each project; those that gave way to others do not count."""
+    return {run.project: run for run in runs if run.status is not RunStatus.SUPERSEDED}
+
+
+def of_operation(tx: Session, operation: str) -> list[Run]:
+    return list(tx.exec(select(Run).where(Run.operation == operation).order_by(Run.dir, Run.workspace)))
+
+
+def operations(tx: Session, pull: PullKey) -> list[Operation]:
+    """The operations of a pull request, oldest first."""
+    query = select(Operation).where(Operation.repo == pull.repo, Operation.pull == pull.number)
+    return list(tx.exec(query.order_by(col(Operation.id))))
+
+
+def with_status(tx: Session, statuses: Collection[RunStatus]) -> Sequence[Run]:
+    """All runs in one of the statuses, oldest first."""
+    return tx.exec(select(Run).where(col(Run.status).in_(list(statuses))).order_by(col(Run.id))).all()
+
+
+def unapplied(tx: Session, project: ProjectKey) -> list[Run]:
+    """Apply runs of a project that are merged and neither applied nor given up, one a pull request, oldest first."""
+    query = select(Run).where(
+        Run.repo == project.repo,
+        Run.dir == project.dir,
+        Run.workspace == project.workspace,
+        Run.goal == Goal.APPLY,
+    )
+    last = {run.pull: run for run in tx.exec(query.order_by(col(Run.id))) if run.status is not RunStatus.SUPERSEDED}
+    return [run for run in last.values() if run.status in BLOCKS_PROJECT]
+
+
+def known_projects(tx: Session, repo: str) -> set[ProjectKey]:
+    """Every project of a repository that a run was ever made for."""
+    rows = tx.exec(select(Run.dir, Run.workspace).where(Run.repo == repo).distinct())
+    return {ProjectKey(repo, directory, workspace) for directory, workspace in rows}

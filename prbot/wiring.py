@@ -1,0 +1,278 @@
+"""The composition root: the only place that picks implementations, from the settings."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from prbot import __version__
+from prbot.audit.keys import AuditKeys, VerifierKey
+from prbot.audit.log import AuditLog
+from prbot.core.ids import NewId
+from prbot.core.redact import SHORTEST, Redactor
+from prbot.flows import janitor
+from prbot.flows.services import Environments, Identity, Places, Services, Webhook
+from prbot.flows.steps import HARMLESS
+from prbot.flows.work import work
+from prbot.git.mirrors import GitMirrors
+from prbot.github import payloads, signature
+from prbot.github.auth import StaticToken, TokenFile, TokenSource
+from prbot.github.client import GitHubForge
+from prbot.jobs.embedded import EmbeddedJobs
+from prbot.logs import configure_logging
+from prbot.plans.local import LocalPlanStore
+from prbot.plans.sealing import EncryptedPlanStore, Keyring
+from prbot.ports import Clock, Unavailable
+from prbot.rules_file import fits, load_rules
+from prbot.settings import Settings, WrongSettings, load
+from prbot.store.database import Database
+from prbot.store.migrate import upgrade
+from prbot.terraform.engine import TerraformEngine
+from prbot.terraform.environment import EnvFile
+from prbot.web import create_web_app
+
+CONFIG = "PRBOT_CONFIG"
+"""The environment variable by which `prbot serve --config` tells its processes the settings file."""
+AUDIT_ORIGIN = "prbot"
+"""The name of the log that the key made at the first start signs."""
+DRAIN_SECONDS = 3 * 3600.0
+"""How long a stopping worker waits for the engine processes that it runs; longer than an apply may take by default."""
+
+
+class SystemClock:
+    """The machine's time."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class SortableIds:
+    """Makes ids of 26 letters and digits that sort by the time they were made, also within one millisecond.
+
+    A ULID (https://github.com/ulid/spec) in lower case: 48 bits of milliseconds, 80 random ones.
+    """
+
+    _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+
+    def __init__(self, milliseconds: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
+        self._milliseconds = milliseconds
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def __call__(self) -> str:
+        with self._lock:
+            self._last = max(self._last + 1, self._milliseconds() << 80 | secrets.randbits(80))
+            number = self._last
+        return "".join(self._DIGITS[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+class OwnSecrets:
+    """What prbot itself holds and must never show, read anew each time: tokens and credentials are rotated."""
+
+    def __init__(self, settings: Settings, tokens: TokenSource, environments: Iterable[EnvFile]) -> None:
+        self._fixed = frozenset(settings.webhook_secrets)
+        self._tokens = tokens
+        self._environments = tuple(environments)
+        self._made: tuple[frozenset[str], Redactor] = (frozenset(), Redactor())
+
+    def __call__(self) -> Redactor:
+        known = self._fixed | frozenset(self._now())
+        made = self._made
+        if made[0] != known:
+            # What was a secret a moment ago may still be on its way to a log.
+            made = (known, made[1].with_secrets(known))
+            self._made = made
+        return made[1]
+
+    def _now(self) -> Iterable[str]:
+        with contextlib.suppress(Unavailable):  # a file that is just being replaced; the old value is still known
+            yield self._tokens.token("")
+        for each in self._environments:
+            with contextlib.suppress(Unavailable):
+                held = each.read().items()
+                yield from (value for name, value in held if len(value) >= SHORTEST and not HARMLESS.search(name))
+
+
+# -- building ---------------------------------------------------------------------------------------------------------
+def read_settings(config: Path | None = None) -> Settings:
+    """The settings from the environment and from `config`, else from the file that `PRBOT_CONFIG` names."""
+    environ = {name: value for name, value in os.environ.items() if name != CONFIG}
+    named = os.environ.get(CONFIG)
+    return load(config or (Path(named) if named else None), environ)
+
+
+def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | None = None, **overrides: Any) -> Services:
+    """Everything that the flows need, ready for use; the data directory, keys and tables are made where need be.
+
+    `overrides` are fields of Services. Raises WrongSettings with a line for each problem that the operator must solve.
+    """
+    rules = load_rules(settings.rules)
+    data = settings.data_dir.absolute()
+    make_private(data)
+    clock, new_id = clock or SystemClock(), new_id or SortableIds()
+    try:
+        keyring = _keyring(settings)
+        audit_keys = _audit_keys(settings)
+        tokens = _tokens(settings)
+        plan_env, apply_env = _environment_files(settings)
+    except (Unavailable, ValueError) as problem:
+        raise WrongSettings(str(problem)) from problem
+    db = _database(settings)
+    worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    services = Services(
+        db=db,
+        forge=GitHubForge(settings.github_api_url, tokens),
+        git=GitMirrors(data / "git"),
+        engine=TerraformEngine(settings.engine, provider_cache=settings.provider_cache),
+        plans=EncryptedPlanStore(LocalPlanStore(settings.plans.absolute()), keyring),
+        jobs=_jobs(settings, db, new_id, worker),
+        audit=AuditLog(db, audit_keys, clock=clock, new_id=new_id),
+        clock=clock,
+        new_id=new_id,
+        identity=Identity(worker, settings.command_prefix, settings.public_url, __version__),
+        environments=Environments(plan=_reader(plan_env), apply=_reader(apply_env)),
+        places=Places(scratch=data / "scratch"),
+        webhooks={"github": Webhook(partial(signature.verify, settings.webhook_secrets), payloads.parse)},
+        rules=rules,
+        allowed=lambda repo: any(fits(repo, glob) for glob in settings.repo_allowlist),
+        fingerprint_key=keyring.fingerprint_key,
+        secrets=OwnSecrets(settings, tokens, (each for each in (plan_env, apply_env) if each is not None)),
+        parallel=settings.parallel,
+    )
+    return replace(services, **overrides) if overrides else services
+
+
+def check_engine(services: Services) -> str:
+    """The engine's name and version. WrongSettings, with what to do, if there is none or it is too old."""
+    try:
+        found = services.engine.version()
+    except Unavailable as problem:
+        raise WrongSettings(f"PRBOT_ENGINE: {problem}") from problem
+    return f"{found.product} {found.version}"
+
+
+def create_app(services: Services | None = None) -> Flask:
+    """The web application; without `services` (gunicorn calls it so) everything is built from the settings."""
+    if services is None:
+        settings = read_settings()
+        services = build(settings)
+        configure_logging(settings.log_format, settings.log_level, services.secrets)
+    return create_web_app(services)
+
+
+def open_database(config: Path | None = None) -> Database:
+    """The database, for commands that only look at it. WrongSettings if there is none yet."""
+    settings = read_settings(config)
+    if settings.database.startswith("sqlite:///") and not Path(settings.database.removeprefix("sqlite:///")).is_file():
+        raise WrongSettings(f"{settings.database}: there is no database yet; `prbot serve` or `prbot migrate` makes it")
+    return Database(settings.database)
+
+
+def audit_public_keys(config: Path | None = None) -> tuple[VerifierKey, ...]:
+    """The public keys that the audit log's checkpoints are signed with."""
+    settings = read_settings(config)
+    try:
+        return AuditKeys.load(settings.audit_key_file or settings.data_dir.absolute() / "audit.key").verifiers
+    except Unavailable as problem:
+        raise WrongSettings(str(problem)) from problem
+
+
+def run_worker(services: Services, stop: threading.Event, drain_seconds: float = DRAIN_SECONDS) -> bool:
+    """Work until `stop` is set, then begin nothing more and finish what runs. False if something ran on after that."""
+    log = structlog.get_logger(__name__)
+    janitor.started(services)
+    services.jobs.start(work(services), on_abort=services.running.cancel, on_sweep=lambda: janitor.sweep(services))
+    log.info("worker.started", worker=services.identity.worker, engine=check_engine(services))
+    try:
+        stop.wait()
+        log.info("worker.draining", runs=sorted(services.running.ids()))
+        done = services.jobs.drain(drain_seconds)
+    finally:
+        services.jobs.stop()
+    log.info("worker.stopped", finished=done)
+    return done
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the database to this version's tables. WrongSettings if it cannot be used."""
+    make_private(settings.data_dir.absolute())
+    _database(settings).close()
+
+
+# -- parts ------------------------------------------------------------------------------------------------------------
+def _database(settings: Settings) -> Database:
+    db = Database(settings.database)
+    try:
+        upgrade(db)
+    except SQLAlchemyError as problem:
+        said = str(getattr(problem, "orig", None) or problem)
+        raise WrongSettings(f"PRBOT_DATABASE_URL: {settings.database} cannot be used: {said}") from problem
+    return db
+
+
+def _jobs(settings: Settings, db: Database, new_id: NewId, worker: str) -> EmbeddedJobs:
+    return EmbeddedJobs(
+        db, new_id, threads=settings.parallel + 4, worker=worker,
+        wake_path=settings.data_dir.absolute() / "wake.sock", runs_parallel=settings.parallel,
+    )  # fmt: skip
+
+
+def _keyring(settings: Settings) -> Keyring:
+    if settings.secret_key_file is not None:
+        return Keyring.load(settings.secret_key_file)
+    return Keyring.create(settings.data_dir.absolute() / "secret.key")
+
+
+def _audit_keys(settings: Settings) -> AuditKeys:
+    if settings.audit_key_file is not None:
+        return AuditKeys.load(settings.audit_key_file)
+    return AuditKeys.create(settings.data_dir.absolute() / "audit.key", AUDIT_ORIGIN)
+
+
+def _tokens(settings: Settings) -> TokenSource:
+    if settings.github_token_file is not None:
+        return TokenFile(settings.github_token_file)
+    token = settings.github_token.get_secret_value() if settings.github_token else ""
+    try:
+        return StaticToken(token)
+    except ValueError as problem:
+        raise WrongSettings(f"PRBOT_GITHUB_TOKEN: {problem}") from None
+
+
+def _environment_files(settings: Settings) -> tuple[EnvFile | None, EnvFile | None]:
+    plan, apply = (EnvFile(path) if path is not None else None for path in settings.engine_environment_files())
+    for each in (plan, apply):
+        if each is None:
+            continue
+        each.read()
+        for warning in each.warnings():
+            structlog.get_logger(__name__).warning("environment.open", problem=warning)
+    return plan, apply
+
+
+def _reader(file: EnvFile | None) -> Callable[[], dict[str, str]]:
+    return file.read if file is not None else dict
+
+
+def make_private(directory: Path) -> None:
+    """Make a directory for this user alone. WrongSettings if that, or writing to it, does not work."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise PermissionError("it cannot be written to")
+    except OSError as problem:
+        raise WrongSettings(f"PRBOT_DATA_DIR: {directory}: {problem.strerror or problem}") from problem

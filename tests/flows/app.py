@@ -1,0 +1,147 @@
+"""The whole app for story tests: the stand-in, the web server and a worker in this process, real git and Terraform."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import col, select
+from werkzeug.serving import make_server
+
+from prbot.core.ids import PullKey
+from prbot.core.runs import LIVE
+from prbot.flows.services import Services
+from prbot.sandbox.pullrequest import SandboxPull
+from prbot.sandbox.repository import SandboxRepo
+from prbot.sandbox.world import World
+from prbot.settings import Settings
+from prbot.store import inbox, posts, runs
+from prbot.store.tables import Claim, JobRow, Run, Slot
+from prbot.wiring import build, create_app, run_worker
+
+TOKEN_SAMPLE = "planted-secret-of-the-plan-environment"
+SETTLE_SECONDS = 60.0
+
+
+class Story:
+    """The stand-in's world with prbot connected to it."""
+
+    def __init__(self, root: Path, world: World, **settings: Any) -> None:
+        self.root = root
+        self.world = world
+        self.settings = story_settings(root, world, **settings)
+        self.services: Services = build(self.settings)
+        self._server = make_server("127.0.0.1", 0, create_app(self.services), threaded=True)
+        self._threads: list[threading.Thread] = []
+        self._stop = threading.Event()
+        self.hook_url = f"http://127.0.0.1:{self._server.server_port}/webhooks/github"
+
+    def start(self) -> None:
+        self._run(self._server.serve_forever)
+        self._run(lambda: run_worker(self.services, self._stop))
+        self.world.connect(self.hook_url)
+
+    def _run(self, what: Callable[[], object]) -> None:
+        thread = threading.Thread(target=what, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+        close = getattr(self.services.forge, "close", None)
+        if close is not None:
+            close()
+        self.services.db.close()
+
+    # -- what tests ask -----------------------------------------------------------------------------------------------
+    def repo(self, name: str = "acme/infra", files: dict[str, str] | None = None, **more: Any) -> SandboxRepo:
+        return self.world.repo(name, files or {"README.md": "infrastructure\n"}, **more)
+
+    def settle(self, timeout: float = SETTLE_SECONDS) -> None:
+        """Wait until every webhook is answered and nothing is left to do."""
+        self.world.settle_hooks(timeout)
+        deadline = time.monotonic() + timeout
+        while (left := self.left_to_do()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not left, f"still to do after {timeout} s: {left}"
+
+    def left_to_do(self) -> list[str]:
+        with self.services.db.read() as tx:
+            jobs = [f"{job.kind} {job.args} {job.state} {job.error}" for job in tx.exec(select(JobRow))]
+            live = [f"run {run.id} {run.status}" for run in runs.with_status(tx, LIVE)]
+            return [*jobs, *live, *map(str, inbox.pulls_waiting(tx)), *map(str, posts.pulls_unsent(tx))]
+
+    def runs(self, pull: SandboxPull, goal: str | None = None) -> list[Run]:
+        with self.services.db.read() as tx:
+            every = runs.of_pull(tx, PullKey(pull.repo.name, pull.number))
+        return [run for run in every if goal is None or run.goal == goal]
+
+    def holder(self, directory: str, repo: str = "acme/infra") -> int | None:
+        with self.services.db.read() as tx:
+            claims = list(tx.exec(select(Claim).where(Claim.repo == repo, Claim.dir == directory)))
+        from prbot.core import locks
+
+        first = locks.holder([locks.Claim(row.pull, row.since, row.merged_position) for row in claims])
+        return first.pull if first else None
+
+    def audit(self, action: str | None = None) -> list[dict[str, Any]]:
+        import json
+
+        from prbot.store.audit_log import AuditEntry
+
+        with self.services.db.read() as tx:
+            rows = list(tx.exec(select(AuditEntry).order_by(col(AuditEntry.seq))))
+        found = [json.loads(row.body) for row in rows]
+        return [each for each in found if action is None or each["action"] == action]
+
+    def slots_taken(self) -> list[str]:
+        with self.services.db.read() as tx:
+            return [slot.key for slot in tx.exec(select(Slot).where(col(Slot.owner).is_not(None)))]
+
+    def everything_kept(self) -> str:
+        """All that the database holds, as text: nothing secret may be in there."""
+        import sqlite3
+
+        with sqlite3.connect(str(self.settings.database).removeprefix("sqlite:///")) as connection:
+            return "\n".join(connection.iterdump())
+
+
+def story_settings(root: Path, world: World, **more: Any) -> Settings:
+    environment = root / "plan.env"
+    if not environment.exists():
+        environment.write_text(f"PLANTED={TOKEN_SAMPLE}\n")
+        environment.chmod(0o600)
+    values: dict[str, Any] = {
+        "data_dir": root / "data", "github_api_url": world.api_url, "github_token": world.token,
+        "github_webhook_secret": world.webhook_secret, "repo_allowlist": "acme/*", "plan_env_file": environment,
+        "parallel": 2, "log_level": "error",
+    }  # fmt: skip
+    return Settings(**{**values, **more})
+
+
+@contextmanager
+def story(root: Path, **settings: Any) -> Iterator[Story]:
+    with World(root / "github") as world:
+        it = Story(root, world, **settings)
+        it.start()
+        try:
+            yield it
+        finally:
+            it.stop()
+
+
+def tf(backend: str, **outputs: object) -> str:
+    """A root module with one `terraform_data` and one output for each keyword."""
+    blocks = [backend]
+    for name, value in outputs.items():
+        blocks.append(f'resource "terraform_data" "{name}" {{\n  input = "{value}"\n}}\n')
+        blocks.append(f'output "{name}" {{\n  value = terraform_data.{name}.output\n}}\n')
+    return "\n".join(blocks)
