@@ -223,7 +223,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When a step ends before its time: on `cancel`, or after `timeout` seconds. SIGINT first, SIGKILL `grace` later."""
+    """When a step ends before its time: on `cancel`, or after `timeout` seconds. SIGINT, then SIGKILL `grace` later."""
 
     cancel: threading.Event
     timeout: float
@@ -272,7 +272,7 @@ class Engine(Protocol):
     """Terraform or OpenTofu. Every step streams its lines to `on_line` (without the line's end) while it runs."""
 
     def version(self) -> EngineVersion:
-        """The engine's product and version, asked once a binary. Conflict (with how to fix it) if missing or too old."""
+        """The engine's product and version, asked once a binary. Conflict (and how to fix it) if missing or too old."""
         ...
 
     def init_needed(self, site: Site) -> bool:
@@ -374,7 +374,20 @@ class Jobs(Protocol):
         """Tell the worker that has `run` to look at its row: somebody asked to cancel it."""
         ...
 
-    def start(self) -> None: ...
+    def start(
+        self,
+        work: Mapping[str, Callable[[Job], None]],
+        *,
+        on_abort: Callable[[str], None],
+        on_sweep: Callable[[], None],
+    ) -> None:
+        """Begin to work: `work` is what does each kind of job. `on_abort` gets the run that is to be stopped, and
+        `on_sweep` is called now and then, to find what was lost."""
+        ...
+
+    def stop(self) -> None:
+        """End for good. What still runs is somebody else's to find."""
+        ...
 
     def drain(self, timeout: float) -> bool:
         """Begin nothing more, and wait until what runs has ended. False if something still ran after `timeout`."""

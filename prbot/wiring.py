@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -51,6 +51,10 @@ AUDIT_ORIGIN = "prbot"
 """The name of the log that the key made at the first start signs."""
 DRAIN_SECONDS = 3 * 3600.0
 """How long a stopping worker waits for the engine processes that it runs; longer than an apply may take by default."""
+
+_LONGEST_SOCKET_PATH = 107
+_SOCKET_NAME = 30
+"""Bytes that a worker's socket adds to its directory's path."""
 
 
 class SystemClock:
@@ -132,7 +136,7 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
     except (Unavailable, ValueError) as problem:
         raise WrongSettings(str(problem)) from problem
     db = _database(settings)
-    worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    worker = f"{os.getpid()}-{secrets.token_hex(6)}"
     services = Services(
         db=db,
         forge=GitHubForge(settings.github_api_url, tokens),
@@ -227,8 +231,20 @@ def _database(settings: Settings) -> Database:
 def _jobs(settings: Settings, db: Database, new_id: NewId, worker: str) -> EmbeddedJobs:
     return EmbeddedJobs(
         db, new_id, threads=settings.parallel + 4, worker=worker,
-        wake_path=settings.data_dir.absolute() / "wake.sock", runs_parallel=settings.parallel,
+        wake_path=_wake_directory(settings.data_dir.absolute()), runs_parallel=settings.parallel,
     )  # fmt: skip
+
+
+def _wake_directory(data: Path) -> Path:
+    """Where workers have their sockets: in the data directory, or, as the system bounds a socket's path, elsewhere."""
+    place = data / "wake"
+    if len(os.fsencode(place)) + _SOCKET_NAME > _LONGEST_SOCKET_PATH:
+        digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
+        place = Path("/tmp") / f"prbot-{os.getuid()}-{digest}"  # noqa: S108  # checked below; TMPDIR may be long too
+    make_private(place)
+    if place.stat().st_uid != os.getuid():
+        raise WrongSettings(f"PRBOT_DATA_DIR: {data} is too long a path, and {place} is somebody else's")
+    return place
 
 
 def _keyring(settings: Settings) -> Keyring:

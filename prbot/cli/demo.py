@@ -38,7 +38,7 @@ def run_demo(*, as_json: bool, stay: bool, port: int) -> int:
 
 def _in(root: Path, narrator: Narrator, *, stay: bool, port: int) -> dict[str, object]:
     engine, how = engine_for(root)
-    narrator.say("engine", f"Using {how}. Isolation of the engine's processes is off.", engine=how, isolation="off")
+    narrator.say("engine", f"Using {how}. Isolation of the engine's processes is off.", how=how, isolation="off")
     world = World(root / "github", port=port, webhook_secret=secrets.token_hex(16))
     with world, DemoServer(root, _settings(root, world, engine)) as server:
         narrator.say("github", f"A stand-in for GitHub is at {world.url}, with {REPO}.", url=world.url, repo=REPO)

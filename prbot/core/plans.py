@@ -23,7 +23,9 @@ class Counts:
 
     @property
     def any(self) -> bool:
-        return any((self.add, self.change, self.destroy, self.replace, self.imports, self.move, self.forget, self.outputs))
+        return any(
+            (self.add, self.change, self.destroy, self.replace, self.imports, self.move, self.forget, self.outputs)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,8 +75,19 @@ BUSY = frozenset({S.PLANNING, S.APPLYING})
 """An engine may be running for it, so that it holds the project's slot."""
 
 BLOCKS_PROJECT = frozenset(
-    {S.PENDING, S.WAITING, S.PLANNING, S.PLANNED, S.AWAITING_APPROVAL, S.HELD, S.APPLYING, S.ERRORED, S.UNKNOWN,
-     S.POLICY_FAILED, S.CANCELLED}
+    {
+        S.PENDING,
+        S.WAITING,
+        S.PLANNING,
+        S.PLANNED,
+        S.AWAITING_APPROVAL,
+        S.HELD,
+        S.APPLYING,
+        S.ERRORED,
+        S.UNKNOWN,
+        S.POLICY_FAILED,
+        S.CANCELLED,
+    }
 )
 """An apply run in one of these is merged and not applied: its project keeps its lock."""
 

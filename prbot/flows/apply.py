@@ -31,7 +31,7 @@ from prbot.flows.nudge import look_at, report_soon
 from prbot.flows.plan import describe, supersede
 from prbot.flows.services import Services
 from prbot.flows.steps import Bench, Made, StepFailed, bench, seal_of, stored_plan
-from prbot.ports import Merged, NotFound, StepResult, Unavailable
+from prbot.ports import Merged, NotFound, StepResult, Transient, Unavailable
 from prbot.store import inbox, runs, slots
 from prbot.store.tables import Operation, PullRow, Run
 
@@ -44,10 +44,12 @@ TRIES_ON_A_MOVING_STATE = 5
 # -- the merge --------------------------------------------------------------------------------------------------------
 def merged(services: Services, pull: Pull) -> None:
     """A pull request was merged: one apply run for each project that it changes. Doing it twice does it once."""
-    assert pull.merge_sha is not None
+    merge_sha = pull.merge_sha
+    if merge_sha is None:
+        raise Transient("the forge says merged, and not yet as which commit", retry_after=2)
     gather.fetched(services, pull)
-    before = base_before_merge(services, pull)
-    change = gather.change_between(services, pull.repo, before, pull.merge_sha)
+    before = base_before_merge(services, pull, merge_sha)
+    change = gather.change_between(services, pull.repo, before, merge_sha)
     with services.db.read() as tx:
         plans = runs.newest(runs.of_pull(tx, pull.key, Goal.PLAN))
         if any(each.goal is Goal.APPLY for each in runs.operations(tx, pull.key)):
@@ -56,7 +58,7 @@ def merged(services: Services, pull: Pull) -> None:
     for key in plans.keys() - projects.keys():
         if key.dir in change.after.roots:
             projects[key] = project_at(change.after, key, reason="planned before the merge")
-    position = services.git.first_parent_position(pull.repo, pull.merge_sha)
+    position = services.git.first_parent_position(pull.repo, merge_sha)
     with services.db.write() as tx:
         supersede_open_plans(services, tx, pull)
         needed = {
@@ -83,19 +85,18 @@ def supersede_open_plans(services: Services, tx: Session, pull: Pull) -> None:
             supersede(services, tx, pull, run.project)
 
 
-def base_before_merge(services: Services, pull: Pull) -> str:
+def base_before_merge(services: Services, pull: Pull, merge_sha: str) -> str:
     """The base branch's commit just before this merge: the first one back from which the head merges to the same tree.
 
     One commit back for a merge commit and a squash, as many as the pull request has for a rebase.
     """
-    assert pull.merge_sha is not None
     git, since = services.git, pull.base_sha
     with services.db.read() as tx:
         row = tx.get(PullRow, (pull.key.repo, pull.key.number))
-    if row is not None and row.base_sha and git.is_ancestor(pull.repo, row.base_sha, pull.merge_sha):
+    if row is not None and row.base_sha and git.is_ancestor(pull.repo, row.base_sha, merge_sha):
         since = row.base_sha
-    line = [since, *git.first_parents(pull.repo, since, pull.merge_sha)]
-    tree = git.tree_id(pull.repo, pull.merge_sha)
+    line = [since, *git.first_parents(pull.repo, since, merge_sha)]
+    tree = git.tree_id(pull.repo, merge_sha)
     for back in dict.fromkeys((1, pull.commits)):
         if back < len(line):
             result = git.merge(pull.repo, line[-1 - back], pull.head_sha)

@@ -1,4 +1,4 @@
-"""Facts for decisions: what a pull request changes, and all that its gates are decided from. Reads, and writes nothing."""
+"""Facts for decisions: what a pull request changes, and what its gates are decided from. Writes nothing."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def change_between(services: Services, repo: Repo, base: str, commit: str) -> Ch
 
 
 def same_on_base(services: Services, pull: Pull, base: str, earlier_head: str, project: Project, merged: str) -> bool:
-    """Whether `earlier_head`, merged into `base`, would give the project the inputs it has in `merged` (docs/adr/0002)."""
+    """Whether `earlier_head`, merged into `base`, gives the project the inputs it has in `merged` (docs/adr/0002)."""
     if earlier_head == pull.head_sha:
         return True
     before = services.git.merge(pull.repo, base, earlier_head)

@@ -205,7 +205,7 @@ def _is_speculative(tx: Session, project: ProjectKey, pull: int) -> bool:
 
 
 def supersede(services: Services, tx: Session, pull: Pull, project: ProjectKey | None) -> None:
-    """Let the plans of a pull request (of one project, or all) give way: what runs is stopped, the rest is put aside."""
+    """Let the plans of a pull request (of one project, or all) give way: what runs is stopped, the rest put aside."""
     now = services.clock.now()
     for run in runs.of_pull(tx, pull.key, Goal.PLAN):
         if project is not None and run.project != project:

@@ -253,7 +253,12 @@ def _send(services: Services, pull: PullKey, post: Post) -> None:
         raise
     except Unavailable as refusal:
         log.warning("not sent", repository=pull.repo, pull=pull.number, what=post.kind, key=post.key, why=str(refusal))
-        _note(services, post, lambda row, why=str(refusal): setattr(row, "failure", why))
+        why = str(refusal)
+
+        def failed(row: Post) -> None:
+            row.failure = why
+
+        _note(services, post, failed)
         return
 
     def sent(row: Post) -> None:

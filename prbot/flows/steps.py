@@ -193,7 +193,8 @@ def bench(
 def _said(result: StepResult) -> str:
     """What people need of a failed command's output: from its first error on, or its end."""
     if result.ending == "timeout":
-        return f"{result.step} took longer than it may ({result.seconds:.0f} s) and was stopped.\n\n{result.output[-4000:]}"
+        stopped = f"{result.step} took longer than it may ({result.seconds:.0f} s) and was stopped."
+        return f"{stopped}\n\n{result.output[-4000:]}"
     found = _ERROR.search(result.output)
     said = result.output[found.start() :] if found else result.output[-4000:]
     return said.strip()[:_MOST_ERROR] or f"{result.step} ended with exit code {result.exit_code} and said nothing"

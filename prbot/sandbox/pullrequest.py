@@ -41,6 +41,11 @@ class SandboxPull:
         return self.data.number
 
     @property
+    def repo_name(self) -> str:
+        """`owner/name` of the repository that it is to be merged into."""
+        return self._repo.full_name
+
+    @property
     def head_sha(self) -> str:
         """The head as it is now."""
         return self.data.head_sha

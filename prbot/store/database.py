@@ -88,7 +88,7 @@ class Database:
 
     @contextmanager
     def _one_writer(self) -> Iterator[None]:
-        """One writer at a time on SQLite, in this process: its own waiting is polling, and costs half the throughput."""
+        """One writer of this process at a time on SQLite, whose own waiting is polling and halves the throughput."""
         if not self.is_sqlite:
             yield
             return

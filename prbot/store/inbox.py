@@ -26,7 +26,7 @@ def put_event(
     tx: Session,
     event: PullEvent | CommentEvent | ReviewEvent,
     *,
-    id: str,
+    id: str,  # noqa: A002
     delivery: str | None,
     now: datetime,
 ) -> None:
@@ -46,7 +46,13 @@ def put_event(
 
 
 def put_own(
-    tx: Session, kind: str, pull: PullKey, *, id: str, now: datetime, data: dict[str, Any] | None = None
+    tx: Session,
+    kind: str,
+    pull: PullKey,
+    *,
+    id: str,
+    now: datetime,
+    data: dict[str, Any] | None = None,  # noqa: A002
 ) -> None:
     """Keep an event of prbot's own: TURN or BASE_MOVED."""
     tx.add(InboxEvent(id=id, repo=pull.repo, pull=pull.number, kind=kind, data=data or {}, created_at=now))

@@ -36,7 +36,7 @@ def filled(db: Database, log: AuditLog, clock: StoppedClock) -> AuditLog:
             ("apply.refused", user("al"), {"repo": "acme/infra", "pull": 7, "outcome": "refused"}),
             ("lock.freed", operator("root"), {"project": NET}),
         ):  # fmt: skip
-            log.append(tx, action, actor=actor, **about)  # type: ignore[arg-type]
+            log.append(tx, action, actor=actor, **about)
             clock.move(60)
     return log
 

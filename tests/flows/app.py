@@ -81,7 +81,7 @@ class Story:
 
     def runs(self, pull: SandboxPull, goal: str | None = None) -> list[Run]:
         with self.services.db.read() as tx:
-            every = runs.of_pull(tx, PullKey(pull.repo.name, pull.number))
+            every = runs.of_pull(tx, PullKey(pull.repo_name, pull.number))
         return [run for run in every if goal is None or run.goal == goal]
 
     def holder(self, directory: str, repo: str = "acme/infra") -> int | None:

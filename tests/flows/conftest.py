@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from prbot.audit.keys import AuditKeys
+from prbot.audit.verify import verify
 from tests.flows.app import Story, story
 
 
@@ -22,7 +24,6 @@ def check_afterwards(it: Story) -> None:
     assert not list((it.root / "data" / "scratch").glob("*")), "an engine's directory was left over"
     kept = it.everything_kept()
     assert it.world.token not in kept
-    from prbot.audit.verify import verify
-
-    report = verify(it.services.db, audit_keys(it))
+    keys = AuditKeys.load(it.settings.data_dir / "audit.key")
+    report = verify(it.services.db, keys.verifiers, now=it.services.clock.now())
     assert report.ok, report.problems

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+Prbot = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> dict[str, str]:
+    """Good settings, of a GitHub that does not answer."""
+    return {
+        "PRBOT_DATA_DIR": str(tmp_path / "data"),
+        "PRBOT_GITHUB_API_URL": "http://127.0.0.1:9/api/v3",
+        "PRBOT_GITHUB_TOKEN": "ghp_a-token-that-nobody-may-see",
+        "PRBOT_GITHUB_WEBHOOK_SECRET": "a-webhook-secret",
+        "PRBOT_REPO_ALLOWLIST": "acme/*",
+    }
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """This process's, with those settings and no others."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PRBOT_")} | dict(settings)
+
+
+@pytest.fixture
+def prbot() -> Prbot:
+    """Runs the real command to its end."""
+
+    def run(settings: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "prbot", *arguments], env=environment(settings), capture_output=True, text=True,
+            timeout=60, check=False,
+        )  # fmt: skip
+
+    return run
