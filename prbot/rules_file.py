@@ -13,7 +13,9 @@ Every entry whose glob fits counts, key by key, and the last one wins. Case does
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -38,21 +40,28 @@ def fits(repo: str, glob: str) -> bool:
     return fnmatchcase(repo.lower(), glob.lower())
 
 
-def load_rules(path: Path | None) -> Callable[[str], Rules]:
-    """The rules in force by repository, all defaults without a file.
+class RulesFile:
+    """The rules in force by repository: all defaults without a file.
 
     WrongSettings names the file and each wrong key.
     """
-    entries = _entries(path) if path is not None else ()
 
-    def rules_of(repo: str) -> Rules:
+    def __init__(self, path: Path | None) -> None:
+        self._entries = _entries(path) if path is not None else ()
+
+    def __call__(self, repo: str) -> Rules:
+        """The rules of a repository."""
         merged: dict[str, Any] = {}
-        for entry in entries:
+        for entry in self._entries:
             if fits(repo, entry.glob):
                 merged |= entry.keys
         return Rules.model_validate(merged)
 
-    return rules_of
+    @property
+    def digest(self) -> str:
+        """`sha256:<hex>` over the defaults and every entry, in order: what `rules.loaded` puts on record."""
+        document = [Rules().model_dump(mode="json"), *([entry.glob, dict(entry.keys)] for entry in self._entries)]
+        return "sha256:" + hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def _entries(path: Path) -> tuple[_Entry, ...]:

@@ -37,7 +37,7 @@ from prbot.logs import configure_logging
 from prbot.plans.local import LocalPlanStore
 from prbot.plans.sealing import EncryptedPlanStore, Keyring
 from prbot.ports import Clock, Unavailable
-from prbot.rules_file import fits, load_rules
+from prbot.rules_file import RulesFile, fits
 from prbot.settings import Settings, WrongSettings, load
 from prbot.store.database import Database
 from prbot.store.migrate import upgrade
@@ -124,7 +124,7 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
 
     `overrides` are fields of Services. Raises WrongSettings with a line for each problem that the operator must solve.
     """
-    rules = load_rules(settings.rules)
+    rules = RulesFile(settings.rules)
     data = settings.data_dir.absolute()
     make_private(data)
     clock, new_id = clock or SystemClock(), new_id or SortableIds()
@@ -152,6 +152,7 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
         places=Places(scratch=data / "scratch"),
         webhooks={"github": Webhook(partial(signature.verify, settings.webhook_secrets), payloads.parse)},
         rules=rules,
+        rules_digest=rules.digest,
         allowed=lambda repo: any(fits(repo, glob) for glob in settings.repo_allowlist),
         fingerprint_key=keyring.fingerprint_key,
         secrets=OwnSecrets(settings, tokens, (each for each in (plan_env, apply_env) if each is not None)),

@@ -77,11 +77,11 @@ def check(
     config: Config = None, as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False
 ) -> None:
     """Check the settings and print what is in effect, secrets masked."""
-    from prbot.rules_file import load_rules
+    from prbot.rules_file import RulesFile
     from prbot.wiring import read_settings
 
     settings = read_settings(config)
-    load_rules(settings.rules)
+    RulesFile(settings.rules)
     shown = settings.model_dump(mode="json")
     if as_json:
         print(json.dumps(shown))

@@ -17,7 +17,7 @@ from prbot.core.events import CommentEvent
 from prbot.core.gate_facts import facts_digest
 from prbot.core.gates import evaluate
 from prbot.core.permissions import Refused, may
-from prbot.core.pulls import Pull, Role
+from prbot.core.pulls import Pull, Role, at_least
 from prbot.core.runs import BUSY, LIVE, Goal, RunStatus
 from prbot.core.shown import NamesNone, named_plan
 from prbot.flows import apply, gather, plan, report
@@ -123,6 +123,12 @@ def _plan(services: Services, pull: Pull, event: CommentEvent, command: Command,
     if pull.merged:
         _plan_merged(services, pull, event, command, slug)
         return
+    if not at_least(services.forge.role(pull.key.repo, pull.author), "write"):
+        with services.db.write() as tx:
+            services.audit.append(
+                tx, "head.allowed", actor=user(event.sender), repo=pull.key.repo, pull=pull.key.number,
+                head=pull.head_sha, facts={"author": pull.author, "comment": event.comment_id},
+            )  # fmt: skip
     plan.start(services, pull, plan.Asked("comment", user(event.sender), command, event.comment_id))
 
 

@@ -15,6 +15,7 @@ from prbot.store import inbox
 from prbot.store.tables import Delivery
 
 log = structlog.get_logger(__name__)
+NOT_ALLOWED = "is not on the allow-list (PRBOT_REPO_ALLOWLIST)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def receive(
         case event:
             repo = event.repo.name
             if not services.allowed(repo):
-                reason = f"{repo} is not on the allow-list (PRBOT_REPO_ALLOWLIST)"
+                reason = f"{repo} {NOT_ALLOWED}"
                 return _keep(services, delivery_id, event_name, repo, event.pull.number, None, reason)
             return _keep(services, delivery_id, event_name, repo, event.pull.number, event, "")
 
@@ -72,16 +73,16 @@ def _keep(
                 received_at=now,
             )
         )
-        if event is None:
+        if event is None and reason.endswith(NOT_ALLOWED):
             services.audit.append(
                 tx,
-                "delivery.ignored",
+                "delivery.refused",
                 actor=PRBOT,
                 repo=repo or "",
                 pull=pull if repo else None,
                 facts={"delivery": delivery, "event": name, "reason": reason},
             )
-        else:
+        if event is not None:
             inbox.put_event(tx, event, id=services.new_id(), delivery=delivery, now=now)
             look_at(services, tx, event.pull)
     log.info("delivery", delivery=delivery, event_name=name, repository=repo, pull=pull, reason=reason)

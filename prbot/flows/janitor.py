@@ -30,7 +30,7 @@ def started(services: Services) -> None:
                 "engine": f"{version.product} {version.version}",
             },
         )
-        services.audit.append(tx, "rules.loaded", actor=PRBOT, facts={"digest": services.rules("*/*").digest})
+        services.audit.append(tx, "rules.loaded", actor=PRBOT, facts={"digest": services.rules_digest})
     sweep(services)
 
 

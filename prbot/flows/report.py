@@ -64,7 +64,8 @@ def want_comment(
     posts.want(tx, pull, posts.COMMENT, key, [masks.redact(body) for body in split(key, document)], operation)
 
 
-def _want_status(tx: Session, pull: PullKey, sha: str, status: Status) -> None:
+def want_status(tx: Session, pull: PullKey, sha: str, status: Status) -> None:
+    """Say which commit status should stand on a commit."""
     posts.want(tx, pull, posts.STATUS, f"{sha} {status.context}", [json.dumps(asdict(status), sort_keys=True)])
 
 
@@ -81,9 +82,9 @@ def want_all(services: Services, tx: Session, pull: PullRow, reviewers: list[str
         members = [run for project, run in newest.items() if project in projects and run.head_sha == latest.head_sha]
         whole = next((each for each in reversed(plans) if each.whole), latest)
         for status in views.plan_statuses(whole, members, url):
-            _want_status(tx, pull.key, latest.head_sha, status)
+            want_status(tx, pull.key, latest.head_sha, status)
     if gate is not None:
-        _want_status(tx, pull.key, pull.head_sha, gate)
+        want_status(tx, pull.key, pull.head_sha, gate)
     applies = [each for each in every if each.goal is Goal.APPLY]
     for operation in applies:
         _want_apply_comment(services, tx, pull, operation)
@@ -91,7 +92,7 @@ def want_all(services: Services, tx: Session, pull: PullRow, reviewers: list[str
         newest = runs.newest(runs.of_pull(tx, pull.key, Goal.APPLY))
         status = views.apply_status(list(newest.values()), url)
         for sha in {pull.merge_sha, pull.head_sha} - {None, ""}:
-            _want_status(tx, pull.key, str(sha), status)
+            want_status(tx, pull.key, str(sha), status)
 
 
 def _want_plan_comment(

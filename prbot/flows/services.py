@@ -106,6 +106,8 @@ class Services:
     webhooks: Mapping[str, Webhook]
     rules: Callable[[str], Rules]
     """The rules in force for a repository."""
+    rules_digest: str
+    """Of all of them."""
     allowed: Callable[[str], bool]
     """Whether a repository is on the allow-list."""
     fingerprint_key: Callable[[str | None], tuple[str, bytes]]

@@ -52,7 +52,7 @@ def put_own(
     *,
     id: str,
     now: datetime,
-    data: dict[str, Any] | None = None,  # noqa: A002
+    data: dict[str, Any] | None = None,
 ) -> None:
     """Keep an event of prbot's own: TURN or BASE_MOVED."""
     tx.add(InboxEvent(id=id, repo=pull.repo, pull=pull.number, kind=kind, data=data or {}, created_at=now))

@@ -13,7 +13,7 @@ import structlog
 
 from prbot.flows.services import Services
 from prbot.logs import configure_logging
-from prbot.rules_file import load_rules
+from prbot.rules_file import RulesFile
 from prbot.wiring import SortableIds, build, read_settings, run_worker
 
 
@@ -97,13 +97,13 @@ def test_the_last_rule_that_matches_wins_key_by_key(tmp_path: Path) -> None:
         "defaults:\n  approvals: 2\n  drafts: false\n"
         "repos:\n  - match: acme/*\n    approvals: 3\n    locks: 'off'\n  - match: Acme/Infra\n    approvals: 1\n"
     )
-    rules = load_rules(file)
+    rules = RulesFile(file)
     found = [(each.approvals, each.locks, each.drafts) for each in map(rules, ("acme/infra", "acme/x", "other/x"))]
     assert found == [(1, "off", False), (3, "off", False), (2, "plan", False)]
 
 
 def test_without_a_rules_file_every_default_is_in_force() -> None:
-    assert load_rules(None)("acme/infra").approvals == 1
+    assert RulesFile(None)("acme/infra").approvals == 1
 
 
 def test_a_data_directory_with_a_long_path_works(
