@@ -181,7 +181,7 @@ def _plan_others_anew(services: Services, tx: Session, pull: Pull, projects: set
     """Open pull requests that plan the same projects stand on another base now."""
     for other in {claim_row.pull for key in projects for claim_row in queue_of(tx, key)} - {pull.key.number}:
         key = type(pull.key)(pull.key.repo, other)
-        inbox.put_own(tx, inbox.BASE_MOVED, key, id=services.new_id(), now=services.clock.now())
+        inbox.put_own(tx, inbox.BASE_MOVED, key, event_id=services.new_id(), now=services.clock.now())
         look_at(services, tx, key)
 
 

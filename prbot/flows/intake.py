@@ -83,7 +83,7 @@ def _keep(
                 facts={"delivery": delivery, "event": name, "reason": reason},
             )
         if event is not None:
-            inbox.put_event(tx, event, id=services.new_id(), delivery=delivery, now=now)
+            inbox.put_event(tx, event, event_id=services.new_id(), delivery=delivery, now=now)
             look_at(services, tx, event.pull)
     log.info("delivery", delivery=delivery, event_name=name, repository=repo, pull=pull, reason=reason)
     return Receipt(202, "stored" if event else "ignored", reason)

@@ -92,7 +92,7 @@ def _turn(services: Services, tx: Session, project: ProjectKey, pull: PullKey, *
             tx,
             inbox.TURN,
             pull,
-            id=services.new_id(),
+            event_id=services.new_id(),
             now=services.clock.now(),
             data={"dir": project.dir, "workspace": project.workspace},
         )

@@ -26,7 +26,7 @@ def put_event(
     tx: Session,
     event: PullEvent | CommentEvent | ReviewEvent,
     *,
-    id: str,  # noqa: A002
+    event_id: str,
     delivery: str | None,
     now: datetime,
 ) -> None:
@@ -34,7 +34,7 @@ def put_event(
     data = asdict(event)
     tx.add(
         InboxEvent(
-            id=id,
+            id=event_id,
             repo=event.pull.repo,
             pull=event.pull.number,
             kind=type(event).__name__,
@@ -50,12 +50,12 @@ def put_own(
     kind: str,
     pull: PullKey,
     *,
-    id: str,
+    event_id: str,
     now: datetime,
     data: dict[str, Any] | None = None,
 ) -> None:
     """Keep an event of prbot's own: TURN or BASE_MOVED."""
-    tx.add(InboxEvent(id=id, repo=pull.repo, pull=pull.number, kind=kind, data=data or {}, created_at=now))
+    tx.add(InboxEvent(id=event_id, repo=pull.repo, pull=pull.number, kind=kind, data=data or {}, created_at=now))
 
 
 def waiting(tx: Session, pull: PullKey) -> list[InboxEvent]:

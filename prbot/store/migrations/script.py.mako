@@ -6,6 +6,7 @@ import sqlalchemy as sa
 import sqlmodel.sql.sqltypes
 from alembic import op
 ${imports if imports else ""}
+import prbot.store.audit_log
 import prbot.store.database
 
 revision = ${repr(up_revision)}
