@@ -1,0 +1,168 @@
+"""After the merge: applied, held, queued, retried."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.flows.app import Story, tf
+
+
+def reviewed(app: Story, value: int = 2, directory: str = "net"):  # type: ignore[no-untyped-def]
+    infra = app.repo()
+    infra.commit("main", {f"{directory}/main.tf": tf(infra.backend(directory), v=1)}, by="al")
+    pull = infra.open_pull(by="al", files={f"{directory}/main.tf": tf(infra.backend(directory), v=value)})
+    app.settle()
+    pull.next_comment()
+    pull.approve(by="bo")
+    app.settle()
+    return infra, pull
+
+
+@pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
+def test_every_kind_of_merge_is_applied(app: Story, method: str) -> None:
+    infra = app.repo()
+    pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
+    pull.push(by="al", files={"net/more.tf": 'output "more" {\n  value = "yes"\n}\n'})
+    app.settle()
+    pull.approve(by="bo")
+    app.settle()
+    pull.merge(by="al", method=method)
+    app.settle()
+    assert infra.state("net") == {"v": "1", "more": "yes"}
+
+
+def test_apply_before_approval_and_merge_says_all_that_is_missing(app: Story) -> None:
+    infra = app.repo()
+    pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
+    app.settle()
+    pull.next_comment()
+    pull.comment(by="al", body="prbot apply")
+    app.settle()
+    answer = pull.next_comment()
+    assert "approved" in answer
+    assert "merged" in answer
+
+
+def test_main_moved_by_something_unrelated_is_applied_without_asking(app: Story) -> None:
+    infra, pull = reviewed(app)
+    infra.commit("main", {"docs/notes.md": "unrelated\n"}, by="bo")
+    pull.merge(by="al")
+    app.settle()
+    assert infra.state("net") == {"v": "2"}
+
+
+def test_main_moved_by_something_related_is_held_shown_and_applied_once_approved(app: Story) -> None:
+    infra, pull = reviewed(app)
+    infra.commit("main", {"net/extra.tf": tf("", sneaked="in")}, by="bo")
+    pull.merge(by="al")
+    app.settle()
+    held = pull.next_comment()
+    assert "terraform_data.sneaked" in held
+    assert infra.state("net") == {}
+    assert app.holder("net") == pull.number
+    run = app.runs(pull, "apply")[-1]
+    pull.comment(by="al", body=f"prbot approve {run.fingerprint.split(':')[1][:8]}")
+    app.settle()
+    assert "author" in pull.next_comment()
+    pull.comment(by="mo", body=f"prbot approve {run.fingerprint.split(':')[1][:8]}")
+    app.settle()
+    assert infra.state("net") == {"v": "2", "sneaked": "in"}
+
+
+def test_merged_without_approval_waits_for_one(app: Story) -> None:
+    infra = app.repo()
+    pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
+    app.settle()
+    pull.next_comment()
+    pull.merge(by="al")
+    app.settle()
+    pull.next_comment()
+    assert infra.state("net") == {}
+    pull.comment(by="bo", body="prbot approve")
+    app.settle()
+    assert infra.state("net") == {"v": "1"}
+
+
+def test_a_second_pull_request_waits_is_told_its_place_and_is_planned_when_its_turn_comes(app: Story) -> None:
+    infra = app.repo()
+    first = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
+    app.settle()
+    second = infra.open_pull(by="bo", files={"net/other.tf": tf("", w=1), "net/main.tf": tf(infra.backend("net"), v=1)})
+    app.settle()
+    assert f"#{first.number}" in second.next_comment()
+    assert app.runs(second)[-1].speculative
+    first.close(by="al")
+    app.settle()
+    assert app.holder("net") == second.number
+    assert not app.runs(second)[-1].speculative
+
+
+def test_a_waiting_pull_request_that_is_merged_first_goes_first(app: Story) -> None:
+    infra = app.repo()
+    infra.commit("main", {"net/main.tf": tf(infra.backend("net"), v=1)}, by="al")
+    first = infra.open_pull(by="al", files={"net/a.tf": tf("", a=1)})
+    app.settle()
+    second = infra.open_pull(by="bo", files={"net/b.tf": tf("", b=1)})
+    app.settle()
+    second.approve(by="al")
+    app.settle()
+    second.merge(by="bo")
+    app.settle()
+    assert infra.state("net").get("b") is None or app.runs(second, "apply")[-1].status == "applied"
+    assert app.holder("net") in (first.number, second.number)
+
+
+def test_a_failed_apply_keeps_its_lock_and_is_retried_within_what_was_approved(app: Story, tmp_path: Path) -> None:
+    infra = app.repo()
+    gate = tmp_path / "open-sesame"
+    failing = (
+        infra.backend("net")
+        + '\nresource "terraform_data" "one" {\n  input = "1"\n}\n'
+        + 'resource "terraform_data" "two" {\n  input = "2"\n  depends_on = [terraform_data.one]\n'
+        + f'  provisioner "local-exec" {{\n    command = "test -e {gate}"\n  }}\n}}\n'
+        + 'output "two" {\n  value = terraform_data.two.output\n}\n'
+    )
+    pull = infra.open_pull(by="al", files={"net/main.tf": failing})
+    app.settle()
+    pull.approve(by="bo")
+    app.settle()
+    pull.merge(by="al")
+    app.settle()
+    assert app.holder("net") == pull.number
+    assert pull.status("prbot/apply")["state"] in ("failure", "pending")
+    gate.touch()
+    pull.comment(by="al", body="prbot apply")
+    app.settle()
+    assert infra.state("net") == {"two": "2"}
+    assert app.holder("net") is None
+
+
+def test_closed_without_merge_frees_the_lock_and_deletes_the_plans(app: Story) -> None:
+    infra = app.repo()
+    pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
+    app.settle()
+    pull.close(by="al")
+    app.settle()
+    assert app.holder("net") is None
+    assert not [path for path in (app.root / "data" / "plans").rglob("*") if path.is_file()]
+
+
+def test_a_pure_move_is_applied(app: Story) -> None:
+    infra, pull = reviewed(app)
+    pull.merge(by="al")
+    app.settle()
+    moved = (
+        tf(infra.backend("net"), v=2)
+        .replace('"terraform_data" "v"', '"terraform_data" "renamed"')
+        .replace("terraform_data.v.output", "terraform_data.renamed.output")
+        + "\nmoved {\n  from = terraform_data.v\n  to   = terraform_data.renamed\n}\n"
+    )
+    again = infra.open_pull(by="al", files={"net/main.tf": moved})
+    app.settle()
+    again.approve(by="bo")
+    app.settle()
+    again.merge(by="al")
+    app.settle()
+    assert app.runs(again, "apply")[-1].status == "applied"
