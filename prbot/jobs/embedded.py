@@ -18,23 +18,24 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
-from sqlalchemy import exists, update
+from sqlalchemy import exists, func, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
 from prbot.core.ids import NewId
 from prbot.ports import Again, Job, Transient
 from prbot.store.database import Database, after_commit
-from prbot.store.slots import BEAT_SECONDS, DEAD_SECONDS, beat
+from prbot.store.slots import BEAT_SECONDS, DEAD_SECONDS, beat, this_host
 from prbot.store.tables import JobRow, Worker
 
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 2.0
-JANITOR_SECONDS = 30.0
+JANITOR_SECONDS = 10.0
 UNHEALTHY_SECONDS = 10.0
 MOST_TRANSIENT = 8
 MOST_BROKEN = 3
+FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 300.0
 UNKNOWN_KIND_PAUSE = 60.0
 RUN = "run"
@@ -44,7 +45,14 @@ Work = Mapping[str, Callable[[Job], None]]
 
 
 class EmbeddedJobs:
-    """The Jobs port over `prbot_job`. `wake_path` is the directory of the workers' sockets, beside the database."""
+    """The Jobs port over `prbot_job`. `wake_path` is the directory of the workers' sockets, beside the database.
+
+    A job that raises Transient is tried eight times, one that raises anything else three times; then its row says
+    `failed` and why. A job may run again after its worker died, so that what it does must bear that.
+    """
+
+    first_pause = FIRST_PAUSE
+    """Seconds between the first try and the second; they double from there, to five minutes."""
 
     def __init__(
         self, db: Database, new_id: NewId, *, threads: int, worker: str, wake_path: Path, runs_parallel: int
@@ -56,6 +64,7 @@ class EmbeddedJobs:
         self._work: Work = {}
         self._running: dict[str, tuple[str, Future[None]]] = {}
         self._lock = threading.Lock()
+        self._taking = threading.Lock()
         self._draining = threading.Event()
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -114,8 +123,8 @@ class EmbeddedJobs:
         self._receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._receiver.bind(str(self._socket_path))
         with self._db.write() as tx:
-            now = self._db.now(tx)
-            tx.add(Worker(id=self._worker, host=socket.gethostname(), pid=os.getpid(), started_at=now, beat_at=now))
+            self._say_alive(tx)
+        self.recover()
         self._pools = {
             lane: ThreadPoolExecutor(limit, thread_name_prefix=f"prbot-{lane or 'job'}")
             for lane, limit in self._limits.items()
@@ -132,12 +141,15 @@ class EmbeddedJobs:
         return failed is None or time.monotonic() - failed < UNHEALTHY_SECONDS
 
     def drain(self, timeout: float) -> bool:
-        """Begin nothing more, and wait for what runs."""
+        """Begin nothing more, and wait for what runs. False when something still ran after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
         self._draining.set()
-        self.wake()
+        if not self._taking.acquire(timeout=timeout):  # what is being taken right now has to end as well
+            return False
+        self._taking.release()
         with self._lock:
             futures = [future for _, future in self._running.values()]
-        return not wait(futures, timeout).not_done
+        return not wait(futures, max(0.0, deadline - time.monotonic())).not_done
 
     def stop(self) -> None:
         """End this worker's threads, and take its name off the list."""
@@ -168,44 +180,48 @@ class EmbeddedJobs:
         while not self._stopped.is_set():
             pause = SWEEP_SECONDS
             try:
-                if not self._draining.is_set() and self.healthy:
-                    pause = self._take_all()
+                with self._taking:
+                    if not self._draining.is_set() and self.healthy:
+                        pause = self._take_all()
             except SQLAlchemyError as problem:
                 log.warning("the queue could not be read", why=str(problem).splitlines()[0])
+            except Exception:
+                log.exception("the queue could not be read")  # and the one thread that reads it must go on
             self._listen(pause)
 
     def _listen(self, pause: float) -> None:
-        """Wait for a datagram, and drain all that came with it."""
-        self._receiver.settimeout(max(0.001, pause))
-        try:
-            message = self._receiver.recv(256)
-            self._receiver.setblocking(False)
+        """Wait for a datagram, and read all that came with it."""
+        with suppress(OSError):  # nothing came in time, or nothing is left
+            self._receiver.settimeout(max(0.001, pause))
             while True:
-                self._heard(message)
                 message = self._receiver.recv(256)
-        except OSError:
-            return
+                self._receiver.setblocking(False)
+                self._heard(message)
 
     def _heard(self, message: bytes) -> None:
         word, _, run = message.partition(b" ")
-        if word == b"abort":
+        if word != b"abort":
+            return
+        try:
             self._on_abort(run.decode(errors="replace"))
+        except Exception:
+            log.exception("a run could not be stopped", run=run.decode(errors="replace"))
 
     def _beat(self) -> None:
         while not self._stopped.wait(BEAT_SECONDS):
             try:
                 with self._db.write() as tx:
-                    if not beat(tx, self._db, self._worker):
-                        now = self._db.now(tx)
-                        tx.add(
-                            Worker(
-                                id=self._worker, host=socket.gethostname(), pid=os.getpid(), started_at=now, beat_at=now
-                            )
-                        )
+                    self._say_alive(tx)
                 self._beat_failed_since = None
             except SQLAlchemyError as problem:
                 self._beat_failed_since = self._beat_failed_since or time.monotonic()
                 log.warning("a beat failed", why=str(problem).splitlines()[0])
+
+    def _say_alive(self, tx: Session) -> None:
+        """Beat; a worker that was taken for dead, or is new, puts its name on the list."""
+        if not beat(tx, self._db, self._worker):
+            now = self._db.now(tx)
+            tx.add(Worker(id=self._worker, host=this_host(), pid=os.getpid(), started_at=now, beat_at=now))
 
     def _sweep(self) -> None:
         while not self._stopped.wait(JANITOR_SECONDS):
@@ -233,28 +249,30 @@ class EmbeddedJobs:
     def _take_all(self) -> float:
         """Begin every job that is due and has a thread; how long until the next one is due."""
         with self._lock:
+            mine = list(self._running)
             room = dict(self._limits)
             for kind, _ in self._running.values():
                 room[_lane(kind)] -= 1
-        if not any(each > 0 for each in room.values()):
-            return SWEEP_SECONDS
         with self._db.read() as tx:
             now = self._db.now(tx)
-            queued = list(tx.exec(select(JobRow).where(JobRow.state == "queued").order_by(col(JobRow.due_at))))
-        due = [row for row in queued if row.due_at <= now]
-        later = [(row.due_at - now).total_seconds() for row in queued if row.due_at > now]
-        chosen = []
-        for row in due:
-            if room[_lane(row.kind)] > 0:
-                room[_lane(row.kind)] -= 1
-                chosen.append(row.id)
+            queued = select(JobRow.id).where(JobRow.state == "queued")
+            # One that was given to others while we were taken for dead, and still runs here, is not run beside itself.
+            due = queued.where(JobRow.due_at <= now, col(JobRow.id).not_in(mine)).order_by(col(JobRow.due_at))
+            chosen = [
+                *tx.exec(due.where(JobRow.kind == RUN).limit(room[RUN])),
+                *tx.exec(due.where(JobRow.kind != RUN).limit(room[""])),
+            ]
+            next_due = tx.exec(
+                select(func.min(JobRow.due_at)).where(JobRow.state == "queued", JobRow.due_at > now)
+            ).one()
         if chosen:
             for job in self._claim(chosen):
                 self._begin(job)
-        return min([SWEEP_SECONDS, *later])
+        return SWEEP_SECONDS if next_due is None else min(SWEEP_SECONDS, (next_due - now).total_seconds())
 
     def _claim(self, ids: list[str]) -> list[Job]:
         with self._db.write() as tx:
+            self._say_alive(tx)  # or what we claim may be taken from us at once
             rows = tx.execute(
                 update(JobRow)
                 .where(col(JobRow.id).in_(ids), col(JobRow.state) == "queued")
@@ -289,30 +307,41 @@ class EmbeddedJobs:
             log.exception("a job failed", kind=job.kind, args=dict(job.args), attempt=job.attempt)
             self._retry(job, f"{type(problem).__name__}: {problem}", MOST_BROKEN, None)
         else:
-            with self._db.write() as tx:
-                row = tx.get(JobRow, job.id)
-                if row is not None:
-                    tx.delete(row)
+            self._settle(job, lambda tx, row: tx.delete(row))
 
     def _retry(self, job: Job, problem: str, most: int, after: float | None) -> None:
         if job.attempt < most:
-            pause = after if after is not None else min(LONGEST_PAUSE, 0.5 * 2.0**job.attempt)
+            pause = after if after is not None else min(LONGEST_PAUSE, self.first_pause * 2.0 ** (job.attempt - 1))
             log.warning("a job is tried again", kind=job.kind, attempt=job.attempt, seconds=pause, why=problem)
             self._later(job, pause, job.attempt + 1)
             return
         log.error("a job is given up", kind=job.kind, args=dict(job.args), attempt=job.attempt, why=problem)
-        with self._db.write() as tx:
-            row = tx.get(JobRow, job.id)
-            if row is not None:
-                row.state, row.error = "failed", problem
-                tx.add(row)
+
+        def give_up(_: Session, row: JobRow) -> None:
+            row.state, row.error = "failed", problem
+
+        self._settle(job, give_up)
 
     def _later(self, job: Job, seconds: float, attempt: int) -> None:
-        with self._db.write() as tx:
-            row = tx.get(JobRow, job.id)
-            if row is not None:
-                row.attempt = attempt
-                self._put_back(tx, row, self._db.now(tx) + timedelta(seconds=seconds))
+        def put_back(tx: Session, row: JobRow) -> None:
+            row.attempt = attempt
+            self._put_back(tx, row, self._db.now(tx) + timedelta(seconds=seconds))
+
+        self._settle(job, put_back)
+
+    def _settle(self, job: Job, change: Callable[[Session, JobRow], None]) -> None:
+        """Change the row of a job that ended, if it is still ours; keep at it, for nobody else will while we live."""
+        while True:
+            try:
+                with self._db.write() as tx:
+                    row = tx.get(JobRow, job.id)
+                    if row is not None and row.state == "running" and row.worker == self._worker:
+                        change(tx, row)
+                return
+            except SQLAlchemyError as problem:
+                log.warning("how a job ended is not kept yet", kind=job.kind, why=str(problem).splitlines()[0])
+            if self._stopped.wait(BEAT_SECONDS):
+                return
 
     def _put_back(self, tx: Session, row: JobRow, due: datetime) -> None:
         """Queue a row again, unless the same is queued meanwhile: then that one does for both."""
@@ -320,7 +349,7 @@ class EmbeddedJobs:
             select(JobRow).where(JobRow.kind == row.kind, JobRow.args == row.args, JobRow.state == "queued")
         ).first()
         if same is not None:
-            same.attempt = max(same.attempt, row.attempt)
+            same.attempt, same.due_at = max(same.attempt, row.attempt), min(same.due_at, due)
             tx.add(same)
             tx.delete(row)
         else:

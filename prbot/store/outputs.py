@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
 
 import structlog
+from sqlalchemy import func
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
@@ -30,7 +30,8 @@ class OutputSink:
         self._step = ""
         self._timer: threading.Timer | None = None
         with db.read() as tx:
-            self._number = len(read(tx, run))
+            newest = tx.exec(select(func.max(RunOutput.number)).where(RunOutput.run == run)).one()
+        self._number: int = newest or 0
 
     def line(self, step: str, text: str) -> None:
         """Take a line (without its end) that `step` printed."""
@@ -65,11 +66,8 @@ class OutputSink:
         self._number += 1
         try:
             with self._db.write() as tx:
-                tx.add(
-                    RunOutput(
-                        run=self._run, number=self._number, step=self._step, body="\n".join(lines), at=datetime.now(UTC)
-                    )
-                )
+                at, body = self._db.now(tx), "\n".join(lines)
+                tx.add(RunOutput(run=self._run, number=self._number, step=self._step, body=body, at=at))
         except SQLAlchemyError as problem:
             log.error("output lost", run=self._run, lines=len(lines), why=type(problem).__name__)
 

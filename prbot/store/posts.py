@@ -23,6 +23,8 @@ def want(tx: Session, pull: PullKey, kind: str, key: str, bodies: list[str], ope
         post = present.pop(part, None)
         if post is None:
             post = Post(repo=pull.repo, pull=pull.number, kind=kind, key=key, part=part)
+        if post.wanted != digest(body):
+            post.failure = ""  # the forge refused another text, not this one
         post.body, post.wanted, post.hide = body, digest(body), False
         post.operation = operation or post.operation
         tx.add(post)

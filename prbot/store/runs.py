@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from prbot.core.ids import ProjectKey, PullKey
-from prbot.core.runs import BLOCKS_PROJECT, BUSY, Goal, RunStatus, check_transition
+from prbot.core.runs import BLOCKS_PROJECT, BUSY, QUEUED, Goal, RunStatus, check_transition
 from prbot.store.tables import Operation, Run
 
 
@@ -18,7 +18,7 @@ def step(tx: Session, run: Run, new: RunStatus, now: datetime) -> None:
     run.status = new
     if new in BUSY:
         run.started_at = run.started_at or now
-    elif new is RunStatus.PENDING:
+    elif new in QUEUED:
         run.admitted_at = run.started_at = run.ended_at = None
     else:
         run.ended_at = now

@@ -6,8 +6,10 @@ later transaction, and `still_held` there says whether it was lost in between: t
 
 from __future__ import annotations
 
+import os
+import socket
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import exists, or_, update
 from sqlmodel import Session, col, select
@@ -52,7 +54,7 @@ def report_slot(pull: PullKey) -> str:
     return f"report {pull}"
 
 
-def take(tx: Session, key: str, *, owner: str, worker: str, now: object) -> Held | None:
+def take(tx: Session, key: str, *, owner: str, worker: str, now: datetime) -> Held | None:
     """Take a free slot; None when somebody has it."""
     if tx.get(Slot, key) is None:
         tx.add(Slot(key=key))
@@ -63,7 +65,6 @@ def take(tx: Session, key: str, *, owner: str, worker: str, now: object) -> Held
         .values(owner=owner, worker=worker, token=Slot.token + 1, taken_at=now)
         .returning(col(Slot.token))
     ).first()
-    tx.expire_all()
     return None if done is None else Held(key, owner, worker, done[0])
 
 
@@ -91,7 +92,6 @@ def free(tx: Session, held: Held) -> None:
     ).first()
     if done is None:
         raise SlotLost(held.key)
-    tx.expire_all()
 
 
 def seize(tx: Session, key: str) -> None:
@@ -99,7 +99,6 @@ def seize(tx: Session, key: str) -> None:
     tx.execute(
         update(Slot).where(col(Slot.key) == key).values(owner=None, worker=None, taken_at=None, token=Slot.token + 1)
     )
-    tx.expire_all()
 
 
 def orphans(tx: Session, db: Database) -> list[Slot]:
@@ -107,6 +106,33 @@ def orphans(tx: Session, db: Database) -> list[Slot]:
     alive_since = db.now(tx) - timedelta(seconds=DEAD_SECONDS)
     alive = exists().where(col(Worker.id) == col(Slot.worker), col(Worker.beat_at) >= alive_since)
     return list(tx.exec(select(Slot).where(col(Slot.owner).is_not(None), or_(col(Slot.worker).is_(None), ~alive))))
+
+
+def this_host() -> str:
+    """This host, and the process namespace in which our process ids mean anything."""
+    try:
+        namespace = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        namespace = 0
+    return f"{socket.gethostname()}/{namespace}"
+
+
+def forget_the_dead_here(tx: Session) -> None:
+    """Take workers of this host off the list whose process is gone, without waiting for their beats to grow old."""
+    for worker in tx.exec(select(Worker).where(Worker.host == this_host())):
+        if not _lives(worker.pid):
+            tx.delete(worker)
+    tx.flush()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def beat(tx: Session, db: Database, worker: str) -> bool:

@@ -1,6 +1,7 @@
 """One engine process, from start to the last of its children.
 
-The process gets the environment that it is given and nothing else, no stdin, no terminal, and a session of its own.
+The process gets the environment that it is given and nothing else, no stdin, no terminal that controls it, and a session
+of its own.
 `run` returns when the process and its whole process group have gone, so that nothing of one run can still write when
 the next one starts. (A child that makes a session of its own leaves the group; only isolation can hold that one.)
 """
@@ -9,11 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import selectors
 import signal
+import struct
 import subprocess
+import termios
 import time
+import tty
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +33,8 @@ TICK = 0.05
 DRAIN = 32
 """Chunks read after the end: more than any pipe holds, and an end to what an escaped child may still write."""
 BURIAL = 10.0
+COLUMNS = 78
+"""How wide the engine takes its terminal to be: what it assumes where there is none."""
 
 _EXHAUSTED = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 
@@ -76,8 +83,15 @@ def run(command: Command, limits: Limits, on_line: OnLine, *, stdout: IO[bytes] 
 
 
 def _start(command: Command, stdout: IO[bytes] | None) -> tuple[subprocess.Popen[bytes], int]:
-    """The process, and the end to read of the pipe that it writes to."""
-    pipe, theirs = os.pipe()
+    """The process, and the end to read of what it writes.
+
+    It writes to a raw pseudo-terminal that controls nothing, not to a pipe: should we be killed, an engine that goes on
+    gets an error for what it prints, and finishes. A broken pipe would end it by SIGPIPE in the middle of an apply,
+    with its state unsaved and locked.
+    """
+    pipe, theirs = os.openpty()
+    tty.setraw(theirs)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 0, COLUMNS, 0, 0))
     try:
         process = subprocess.Popen(
             list(command.argv),
@@ -187,6 +201,10 @@ class _Watch:
             data = os.read(self._pipe, CHUNK)
         except BlockingIOError:
             return None
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return b""  # nobody has the other end of a pseudo-terminal any more
         if data:
             self.lines.feed(data)
         return data

@@ -20,7 +20,7 @@ from prbot.sandbox.repository import SandboxRepo
 from prbot.sandbox.world import World
 from prbot.settings import Settings
 from prbot.store import inbox, posts, runs
-from prbot.store.tables import Claim, JobRow, Run, Slot
+from prbot.store.tables import Claim, JobRow, Run, Slot, Worker
 from prbot.wiring import build, create_app, run_worker
 
 TOKEN_SAMPLE = "planted-secret-of-the-plan-environment"
@@ -41,8 +41,12 @@ class Story:
         self.hook_url = f"http://127.0.0.1:{self._server.server_port}/webhooks/github"
 
     def start(self) -> None:
-        self._run(self._server.serve_forever)
         self._run(lambda: run_worker(self.services, self._stop))
+        self.start_web()
+
+    def start_web(self) -> None:
+        """Only what takes deliveries; somebody else works."""
+        self._run(self._server.serve_forever)
         self.world.connect(self.hook_url)
 
     def _run(self, what: Callable[[], object]) -> None:
@@ -56,6 +60,7 @@ class Story:
         self._stop.set()
         for thread in self._threads:
             thread.join(30)
+        self.services.jobs.stop()
         close = getattr(self.services.forge, "close", None)
         if close is not None:
             close()
@@ -101,6 +106,11 @@ class Story:
             rows = list(tx.exec(select(AuditEntry).order_by(col(AuditEntry.seq))))
         found = [json.loads(row.body) for row in rows]
         return [each for each in found if action is None or each["action"] == action]
+
+    def workers(self) -> int:
+        """How many worker processes are on the list."""
+        with self.services.db.read() as tx:
+            return len(tx.exec(select(Worker)).all())
 
     def slots_taken(self) -> list[str]:
         with self.services.db.read() as tx:

@@ -1,0 +1,98 @@
+"""Processes are killed and stopped at the worst moments: nothing is lost, nothing is done twice."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from prbot.core.runs import RunStatus
+from tests.faults.workers import WorkerProcess, stage, until
+from tests.flows.app import tf
+
+
+def test_killed_right_after_the_202_and_during_a_plan_every_plan_is_there_once(tmp_path: Path) -> None:
+    with stage(tmp_path) as (app, engine):
+        infra = app.repo()
+        first = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
+        app.world.settle_hooks(20)  # answered 202, and nobody works on it
+        engine.hold("plan")
+        worker = WorkerProcess(app)
+        until(lambda: engine.calls("plan") == 1)
+        second = infra.open_pull(by="bo", files={"db/main.tf": tf(infra.backend("db"), v=1)})
+        app.world.settle_hooks(20)
+        worker.kill()
+        engine.release()
+        again = WorkerProcess(app)
+        app.settle()
+        assert again.end() == 0
+        for pull in (first, second):
+            assert [comment.body.count("## Plan") for comment in pull.comments()] == [1]
+            assert pull.status("prbot/plan")["state"] == "success"
+        assert "worker.lost" in [entry["action"] for entry in app.audit()]
+
+
+def test_killed_in_an_apply_it_is_never_applied_again_and_the_pull_request_says_unknown(tmp_path: Path) -> None:
+    with stage(tmp_path) as (app, engine):
+        infra = app.repo()
+        pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
+        worker = WorkerProcess(app)
+        app.settle()
+        pull.approve(by="bo")
+        app.settle()
+        engine.hold("apply")
+        pull.merge(by="al")
+        until(lambda: engine.calls("apply") == 1)
+        worker.kill()
+        again = WorkerProcess(app)
+        app.settle()
+        engine.release()
+        until(lambda: not app.left_to_do())
+        assert again.end() == 0
+        assert engine.calls("apply") == 1
+        assert app.runs(pull, "apply")[-1].status == RunStatus.UNKNOWN
+        assert "unknown" in pull.comments()[-1].body.lower()
+        assert app.holder("net") == pull.number
+
+
+def test_a_drained_worker_finishes_its_apply(tmp_path: Path) -> None:
+    with stage(tmp_path) as (app, engine):
+        infra = app.repo()
+        pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
+        worker = WorkerProcess(app)
+        app.settle()
+        pull.approve(by="bo")
+        app.settle()
+        engine.hold("apply")
+        pull.merge(by="al")
+        until(lambda: engine.calls("apply") == 1)
+        worker.signal(signal.SIGTERM)
+        engine.release()
+        assert worker.end() == 0
+        assert infra.state("net") == {"v": "1"}
+        assert app.runs(pull, "apply")[-1].status == RunStatus.APPLIED
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_worker_that_was_stopped_for_a_minute_comes_too_late_and_that_is_on_record(tmp_path: Path) -> None:
+    with stage(tmp_path) as (app, engine):
+        infra = app.repo()
+        sleeper = WorkerProcess(app)
+        until(lambda: app.workers() == 1)
+        engine.hold("plan")
+        pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
+        until(lambda: engine.calls("plan") == 1)
+        sleeper.signal(signal.SIGSTOP)
+        other = WorkerProcess(app)
+        until(lambda: engine.calls("plan") == 2, 60)  # taken over
+        engine.release()
+        app.settle()
+        sleeper.signal(signal.SIGCONT)
+        until(lambda: app.audit("late_result"), 30)
+        app.settle()
+        assert other.end() == 0
+        assert sleeper.end() == 0
+        assert len(pull.comments()) == 1
+        assert [run.status for run in app.runs(pull)] == [RunStatus.PLANNED]
