@@ -1,9 +1,8 @@
 """One engine process, from start to the last of its children.
 
-The process gets the environment that it is given and nothing else, no stdin, no terminal that controls it, and a session
-of its own.
-`run` returns when the process and its whole process group have gone, so that nothing of one run can still write when
-the next one starts. (A child that makes a session of its own leaves the group; only isolation can hold that one.)
+The process gets the environment that it is given and nothing else, no stdin, no terminal that controls it, and its own
+session. `run` returns when the process and its whole process group have gone, so that nothing of one run can still
+write when the next one starts. (A child that makes a session of its own leaves the group; only isolation can hold it.)
 """
 
 from __future__ import annotations

@@ -1,0 +1,41 @@
+"""What the pages say is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from prbot.core.commands import SPECS
+from prbot.core.rules import Rules
+from prbot.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def rows(text: str) -> set[str]:
+    """The names in the first column of a page's tables."""
+    return set(re.findall(r"^\| `([A-Za-z_]+)` \|", text, re.MULTILINE))
+
+
+def test_every_setting_and_rule_is_on_the_page_and_no_other() -> None:
+    text = (ROOT / "docs/settings.md").read_text()
+    assert rows(text) == {f"PRBOT_{name.upper()}" for name in Settings.model_fields} | set(Rules.model_fields)
+
+
+def test_every_command_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    for spec in SPECS:
+        assert f"`prbot {spec.name}" in text
+
+
+def test_every_link_leads_to_a_file() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_make_target_in_the_readme_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^make (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
