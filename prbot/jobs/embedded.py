@@ -34,6 +34,8 @@ SWEEP_SECONDS = 2.0
 JANITOR_SECONDS = 10.0
 UNHEALTHY_SECONDS = 10.0
 MOST_TRANSIENT = 8
+MOST_TOLD = 100
+"""Tries when the other side says each time when to come again (a rate limit)."""
 MOST_BROKEN = 3
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 300.0
@@ -266,8 +268,11 @@ class EmbeddedJobs:
                 select(func.min(JobRow.due_at)).where(JobRow.state == "queued", JobRow.due_at > now)
             ).one()
         if chosen:
-            for job in self._claim(chosen):
+            claimed = self._claim(chosen)
+            for job in claimed:
                 self._begin(job)
+            if len(claimed) < len(chosen):
+                return 0.0  # another worker was faster: look at once for what is left
         return SWEEP_SECONDS if next_due is None else min(SWEEP_SECONDS, (next_due - now).total_seconds())
 
     def _claim(self, ids: list[str]) -> list[Job]:
@@ -302,7 +307,8 @@ class EmbeddedJobs:
         except Again as later:
             self._later(job, later.seconds, job.attempt)
         except Transient as problem:
-            self._retry(job, str(problem), MOST_TRANSIENT, problem.retry_after)
+            most = MOST_TRANSIENT if problem.retry_after is None else MOST_TOLD
+            self._retry(job, str(problem), most, problem.retry_after)
         except Exception as problem:
             log.exception("a job failed", kind=job.kind, args=dict(job.args), attempt=job.attempt)
             self._retry(job, f"{type(problem).__name__}: {problem}", MOST_BROKEN, None)

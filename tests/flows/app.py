@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from typing import Any
 from sqlmodel import col, select
 from werkzeug.serving import make_server
 
+from prbot.core import locks
 from prbot.core.ids import PullKey
 from prbot.core.runs import LIVE
 from prbot.flows.services import Services
@@ -20,6 +23,7 @@ from prbot.sandbox.repository import SandboxRepo
 from prbot.sandbox.world import World
 from prbot.settings import Settings
 from prbot.store import inbox, posts, runs
+from prbot.store.audit_log import AuditEntry
 from prbot.store.tables import Claim, JobRow, Run, Slot, Worker
 from prbot.wiring import build, create_app, run_worker
 
@@ -89,19 +93,17 @@ class Story:
             every = runs.of_pull(tx, PullKey(pull.repo_name, pull.number))
         return [run for run in every if goal is None or run.goal == goal]
 
+    def every_run(self) -> list[Run]:
+        with self.services.db.read() as tx:
+            return list(tx.exec(select(Run)))
+
     def holder(self, directory: str, repo: str = "acme/infra") -> int | None:
         with self.services.db.read() as tx:
             claims = list(tx.exec(select(Claim).where(Claim.repo == repo, Claim.dir == directory)))
-        from prbot.core import locks
-
         first = locks.holder([locks.Claim(row.pull, row.since, row.merged_position) for row in claims])
         return first.pull if first else None
 
     def audit(self, action: str | None = None) -> list[dict[str, Any]]:
-        import json
-
-        from prbot.store.audit_log import AuditEntry
-
         with self.services.db.read() as tx:
             rows = list(tx.exec(select(AuditEntry).order_by(col(AuditEntry.seq))))
         found = [json.loads(row.body) for row in rows]
@@ -118,8 +120,6 @@ class Story:
 
     def everything_kept(self) -> str:
         """All that the database holds, as text: nothing secret may be in there."""
-        import sqlite3
-
         with sqlite3.connect(str(self.settings.database).removeprefix("sqlite:///")) as connection:
             return "\n".join(connection.iterdump())
 
@@ -139,6 +139,7 @@ def story_settings(root: Path, world: World, **more: Any) -> Settings:
 
 @contextmanager
 def story(root: Path, **settings: Any) -> Iterator[Story]:
+    root.mkdir(exist_ok=True)
     with World(root / "github") as world:
         it = Story(root, world, **settings)
         it.start()

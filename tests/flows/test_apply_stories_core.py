@@ -167,3 +167,19 @@ def test_a_pure_move_is_applied(app: Story) -> None:
     again.merge(by="al")
     app.settle()
     assert app.runs(again, "apply")[-1].status == "applied"
+
+
+def test_a_pure_import_is_applied(app: Story) -> None:
+    infra = app.repo()
+    module = (
+        infra.backend("net")
+        + '\nresource "terraform_data" "old" {}\n\nimport {\n  to = terraform_data.old\n  id = "an-id-of-before"\n}\n'
+        + 'output "id" {\n  value = terraform_data.old.id\n}\n'
+    )
+    pull = infra.open_pull(by="al", files={"net/main.tf": module})
+    app.settle()
+    pull.approve(by="bo")
+    app.settle()
+    pull.merge(by="al")
+    app.settle()
+    assert infra.state("net") == {"id": "an-id-of-before"}
