@@ -313,7 +313,7 @@ class EmbeddedJobs:
             log.exception("a job failed", kind=job.kind, args=dict(job.args), attempt=job.attempt)
             self._retry(job, f"{type(problem).__name__}: {problem}", MOST_BROKEN, None)
         else:
-            self._settle(job, lambda tx, row: tx.delete(row))
+            self._settle(job, self._done)
 
     def _retry(self, job: Job, problem: str, most: int, after: float | None) -> None:
         if job.attempt < most:
@@ -323,10 +323,16 @@ class EmbeddedJobs:
             return
         log.error("a job is given up", kind=job.kind, args=dict(job.args), attempt=job.attempt, why=problem)
 
-        def give_up(_: Session, row: JobRow) -> None:
+        def give_up(tx: Session, row: JobRow) -> None:
+            _forget_failed(tx, row)
             row.state, row.error = "failed", problem
 
         self._settle(job, give_up)
+
+    @staticmethod
+    def _done(tx: Session, row: JobRow) -> None:
+        _forget_failed(tx, row)
+        tx.delete(row)
 
     def _later(self, job: Job, seconds: float, attempt: int) -> None:
         def put_back(tx: Session, row: JobRow) -> None:
@@ -361,6 +367,13 @@ class EmbeddedJobs:
         else:
             row.state, row.worker, row.due_at = "queued", None, due
             tx.add(row)
+
+
+def _forget_failed(tx: Session, row: JobRow) -> None:
+    """Of jobs that were given up the newest is kept, until the same was done after all."""
+    for old in tx.exec(select(JobRow).where(JobRow.kind == row.kind, JobRow.args == row.args)):
+        if old.state == "failed" and old.id != row.id:
+            tx.delete(old)
 
 
 def _lane(kind: str) -> str:
