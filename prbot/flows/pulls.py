@@ -12,7 +12,7 @@ from prbot.core.events import CommentEvent, PullEvent, ReviewEvent
 from prbot.core.ids import PullKey
 from prbot.core.pulls import Pull, Status, at_least
 from prbot.core.runs import Goal, RunStatus
-from prbot.flows import apply, commands, plan, report
+from prbot.flows import commands, merges, plan, report
 from prbot.flows.admission import admit_runs
 from prbot.flows.locks import claimed_by, give_up
 from prbot.flows.nudge import report_soon
@@ -163,7 +163,7 @@ def _not_ours(services: Services, pull: Pull) -> None:
 def _closed(services: Services, pull: Pull) -> None:
     if pull.merged:
         if governed(services.rules(pull.key.repo), pull):
-            apply.merged(services, pull)
+            merges.merged(services, pull)
         return
     if pull.state == "open":  # it was opened again since; that event follows
         return

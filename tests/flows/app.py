@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import requests
 from sqlmodel import col, select
 from werkzeug.serving import make_server
 
@@ -117,6 +118,12 @@ class Story:
     def slots_taken(self) -> list[str]:
         with self.services.db.read() as tx:
             return [slot.key for slot in tx.exec(select(Slot).where(col(Slot.owner).is_not(None)))]
+
+    def page(self, path: str) -> str:
+        """One of the server's pages, as a browser on this machine gets it."""
+        answer = requests.get(self.hook_url.replace("/webhooks/github", path), timeout=10)
+        answer.raise_for_status()
+        return answer.text
 
     def everything_kept(self) -> str:
         """All that the database holds, as text: nothing secret may be in there."""

@@ -140,6 +140,13 @@ def test_nothing_secret_is_to_be_found_anywhere(app: Story, capsys: pytest.Captu
     pull.merge(by="al")
     app.settle()
     assert infra.state("net") == {"o": "hunter2-of-the-database"}
-    seen = app.everything_kept() + "".join(comment.body for comment in pull.comments()) + capsys.readouterr().out
+    pages = [app.page("/"), *(app.page(f"/runs/{run.id}") for run in app.runs(pull))]
+    assert all("net" in page for page in pages)
+    seen = (
+        "".join(pages)
+        + app.everything_kept()
+        + "".join(comment.body for comment in pull.comments())
+        + capsys.readouterr().out
+    )
     for secret in ("hunter2-of-the-database", app.world.token, app.world.webhook_secret):
         assert secret not in seen

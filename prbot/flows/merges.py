@@ -1,0 +1,165 @@
+"""A merge: which projects it changes, and one apply run for each of them, in the order of the merges."""
+
+from __future__ import annotations
+
+from sqlmodel import Session
+
+from prbot.audit.entries import PRBOT, Actor
+from prbot.core import locks
+from prbot.core.ids import ProjectKey
+from prbot.core.inputs import input_digest
+from prbot.core.projects import Project, project_at
+from prbot.core.pulls import Pull
+from prbot.core.runs import Goal, RunStatus
+from prbot.flows import gather
+from prbot.flows.admission import admit_runs
+from prbot.flows.locks import claim, give_up, may_apply_now, queue_of
+from prbot.flows.nudge import look_at, report_soon
+from prbot.flows.plan import supersede
+from prbot.flows.services import Services
+from prbot.ports import Merged, Transient
+from prbot.store import inbox, runs
+from prbot.store.tables import Operation, PullRow, Run
+
+
+def merged(services: Services, pull: Pull) -> None:
+    """A pull request was merged: one apply run for each project that it changes. Doing it twice does it once."""
+    merge_sha = pull.merge_sha
+    if merge_sha is None:
+        raise Transient("the forge says merged, and not yet as which commit", retry_after=2)
+    gather.fetched(services, pull)
+    before = base_before_merge(services, pull, merge_sha)
+    change = gather.change_between(services, pull.repo, before, merge_sha)
+    with services.db.read() as tx:
+        plans = runs.newest(runs.of_pull(tx, pull.key, Goal.PLAN))
+        if any(each.goal is Goal.APPLY for each in runs.operations(tx, pull.key)):
+            return
+    projects = {project.key: project for project in change.selection.projects}
+    for key in plans.keys() - projects.keys():
+        if key.dir in change.after.roots:
+            projects[key] = project_at(change.after, key, reason="planned before the merge")
+    position = services.git.first_parent_position(pull.repo, merge_sha)
+    with services.db.write() as tx:
+        supersede_open_plans(services, tx, pull)
+        needed = {
+            key: each for key, each in projects.items() if _needs_apply(services, plans.get(key), each, change, pull)
+        }
+        for key in plans.keys() - needed.keys():
+            give_up(services, tx, key, pull.key.number)
+        if needed:
+            operation = _operation(services, pull, before, "merge", PRBOT)
+            tx.add(operation)
+            tx.flush()
+            for key in sorted(needed):
+                _add_run(services, tx, operation, pull, needed[key], plans.get(key), change, position)
+        tx.flush()
+        _plan_others_anew(services, tx, pull, set(needed))
+        admit_runs(services, tx)
+        report_soon(services, tx, pull.key)
+
+
+def supersede_open_plans(services: Services, tx: Session, pull: Pull) -> None:
+    """Plans that have not ended when the merge comes are of no use any more."""
+    for run in runs.of_pull(tx, pull.key, Goal.PLAN):
+        if run.status in (RunStatus.PENDING, RunStatus.PLANNING):
+            supersede(services, tx, pull, run.project)
+
+
+def base_before_merge(services: Services, pull: Pull, merge_sha: str) -> str:
+    """The base branch's commit just before this merge: the first one back from which the head merges to the same tree.
+
+    One commit back for a merge commit and a squash, as many as the pull request has for a rebase.
+    """
+    git, since = services.git, pull.base_sha
+    with services.db.read() as tx:
+        row = tx.get(PullRow, (pull.key.repo, pull.key.number))
+    if row is not None and row.base_sha and git.is_ancestor(pull.repo, row.base_sha, merge_sha):
+        since = row.base_sha
+    line = [since, *git.first_parents(pull.repo, since, merge_sha)]
+    tree = git.tree_id(pull.repo, merge_sha)
+    for back in dict.fromkeys((1, pull.commits)):
+        if back < len(line):
+            result = git.merge(pull.repo, line[-1 - back], pull.head_sha)
+            if isinstance(result, Merged) and result.tree == tree:
+                return line[-1 - back]
+    return line[-2] if len(line) > 1 else since
+
+
+def _needs_apply(services: Services, plan: Run | None, project: Project, change: gather.Change, pull: Pull) -> bool:
+    """Everything does, but what was planned at this head, had nothing to do, and reads what it read then."""
+    if plan is None or plan.status is not RunStatus.NO_CHANGES or plan.head_sha != pull.head_sha:
+        return True
+    return plan.input_digest != _digest(services, project, change, plan)
+
+
+def _digest(services: Services, project: Project, change: gather.Change, plan: Run | None) -> str:
+    version = services.engine.version()
+    return input_digest(
+        project,
+        change.after.tree,
+        engine_version=f"{version.product} {version.version}",
+        extra_args=(plan.extra_args or ()) if plan else (),
+    )
+
+
+def _operation(services: Services, pull: Pull, base: str, trigger: str, actor: Actor) -> Operation:
+    return Operation(
+        id=services.new_id(),
+        repo=pull.key.repo,
+        pull=pull.key.number,
+        goal=Goal.APPLY,
+        trigger=trigger,
+        actor=actor.name,
+        head_sha=pull.head_sha,
+        base_sha=base,
+        created_at=services.clock.now(),
+    )
+
+
+def _add_run(
+    services: Services,
+    tx: Session,
+    operation: Operation,
+    pull: Pull,
+    project: Project,
+    plan: Run | None,
+    change: gather.Change,
+    position: int,
+) -> None:
+    rules = services.rules(pull.key.repo)
+    if locks.claims_project(rules.locks, merged=True):
+        claim(services, tx, project.key, pull.key.number, position)
+    usable = plan is not None and plan.status is RunStatus.PLANNED and plan.head_sha == pull.head_sha
+    run = Run(
+        id=services.new_id(),
+        operation=operation.id,
+        repo=pull.key.repo,
+        pull=pull.key.number,
+        dir=project.key.dir,
+        workspace=project.key.workspace,
+        goal=Goal.APPLY,
+        trigger="merge",
+        head_sha=pull.head_sha,
+        base_sha=operation.base_sha,
+        commit=change.commit,
+        tree=services.git.tree_id(pull.repo, change.commit),
+        var_files=list(project.var_files),
+        extra_args=list(plan.extra_args or ()) if usable and plan else [],
+        reason=project.reason,
+        auto=rules.apply == "auto",
+        reference=plan.id if usable and plan else None,
+        input_digest=_digest(services, project, change, plan),
+        created_at=services.clock.now(),
+    )
+    if not may_apply_now(tx, run):
+        first = queue_of(tx, run.project)[0]
+        run.status, run.error = RunStatus.WAITING, f"#{first.pull} was merged before and comes first."
+    tx.add(run)
+
+
+def _plan_others_anew(services: Services, tx: Session, pull: Pull, projects: set[ProjectKey]) -> None:
+    """Open pull requests that plan the same projects stand on another base now."""
+    for other in {claim_row.pull for key in projects for claim_row in queue_of(tx, key)} - {pull.key.number}:
+        key = type(pull.key)(pull.key.repo, other)
+        inbox.put_own(tx, inbox.BASE_MOVED, key, event_id=services.new_id(), now=services.clock.now())
+        look_at(services, tx, key)
