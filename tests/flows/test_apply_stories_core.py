@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.app import Story, tf
+from tests.flows.app import Story, story, tf
 
 
 def reviewed(app: Story, value: int = 2, directory: str = "net"):  # type: ignore[no-untyped-def]
@@ -183,3 +183,39 @@ def test_a_pure_import_is_applied(app: Story) -> None:
     pull.merge(by="al")
     app.settle()
     assert infra.state("net") == {"id": "an-id-of-before"}
+
+
+def test_two_merged_changes_of_a_project_are_applied_in_the_order_of_their_merges(app: Story) -> None:
+    infra, first = reviewed(app)
+    second = infra.open_pull(by="bo", files={"net/b.tf": tf("", b=1)})
+    app.settle()
+    second.approve(by="al")
+    app.settle()
+    infra.commit("main", {"net/extra.tf": tf("", sneaked="in")}, by="root")  # so that the first one is held
+    first.merge(by="al")
+    app.settle()
+    second.merge(by="bo")
+    app.settle()
+    assert app.runs(first, "apply")[-1].status == "held"
+    assert app.runs(second, "apply")[-1].status == "waiting"
+    assert f"#{first.number}" in second.comments()[-1].body
+    run = app.runs(first, "apply")[-1]
+    first.comment(by="mo", body=f"prbot approve {run.fingerprint.split(':')[1][:8]}")
+    app.settle()
+    assert infra.state("net")["v"] == "2"
+    assert app.runs(first, "apply")[-1].status == "applied"
+    assert app.runs(second, "apply")[-1].status != "waiting"
+
+
+def test_the_rules_can_ask_for_prbot_apply_after_the_merge(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text('defaults:\n  apply: manual\n  locks: "off"\n')
+    with story(tmp_path, rules=rules) as app:
+        infra, pull = reviewed(app)
+        assert app.holder("net") is None
+        pull.merge(by="al")
+        app.settle()
+        assert infra.state("net") == {}
+        pull.comment(by="al", body="prbot apply")
+        app.settle()
+        assert infra.state("net") == {"v": "2"}
