@@ -19,7 +19,7 @@ demo: $(VENV)/.installed $(TOOLS)/.engine ## Walk a pull request from plan to ap
 	@$(BIN)/prbot demo
 
 test: $(VENV)/.installed $(TOOLS)/.engine $(TOOLS)/.wheel $(TOOLS)/.schemas ## Run every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --fuzz
 
 check: $(VENV)/.installed ## Lint, types, import contracts
 	$(BIN)/ruff check .
