@@ -15,6 +15,7 @@ import structlog
 from sqlmodel import Session
 
 from prbot.audit.entries import PRBOT
+from prbot.core.approvals import Refusal
 from prbot.core.comments import replies
 from prbot.core.comments.apply import apply_document
 from prbot.core.comments.blocks import Document
@@ -33,6 +34,8 @@ from prbot.store import posts, runs
 from prbot.store.tables import Operation, Post, PullRow, Run
 
 log = structlog.get_logger(__name__)
+TOO_EARLY = frozenset({Refusal.NOT_SHOWN, Refusal.BEFORE_PLAN, Refusal.SAME_SECOND})
+"""Whoever approved then is called by the plan's comment."""
 
 
 # -- wanting ----------------------------------------------------------------------------------------------------------
@@ -178,7 +181,7 @@ def _gate_now(services: Services, row: PullRow) -> tuple[Status | None, list[str
     else:
         status = gate_status(verdict, services.identity.pull_url(row.key))
     _record_gate(services, row, verdict, digest, status)
-    early = {each.user for v in verdict.verdicts.values() for each in v.not_counted if each.code.value == "too_early"}
+    early = {each.user for v in verdict.verdicts.values() for each in v.not_counted if each.code in TOO_EARLY}
     return status, sorted(early)
 
 

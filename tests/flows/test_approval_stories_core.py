@@ -150,3 +150,17 @@ def test_nothing_secret_is_to_be_found_anywhere(app: Story, capsys: pytest.Captu
     )
     for secret in ("hunter2-of-the-database", app.world.token, app.world.webhook_secret):
         assert secret not in seen
+
+
+def test_an_approval_from_before_the_plan_does_not_count_and_its_author_is_called(app: Story) -> None:
+    infra = app.repo()
+    app.settle()
+    app.world.hooks.hold()
+    pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
+    pull.approve(by="bo")
+    app.world.tick(5)
+    app.world.hooks.release()
+    app.settle()
+    assert "@bo" in pull.comments()[0].body
+    assert pull.status("prbot/gate")["state"] != "success"
+    assert "before" in asked(app, pull)
