@@ -24,7 +24,7 @@ RUN test -n "${TERRAFORM_SHA256}" && \
 
 FROM python:3.11.13-slim-bookworm
 RUN apt-get update && \
-    apt-get install --yes --no-install-recommends git && \
+    apt-get install --yes --no-install-recommends bubblewrap git iproute2 slirp4netns && \
     rm -rf /var/lib/apt/lists/* && \
     useradd --system --uid 10001 --home-dir /var/lib/prbot --create-home prbot
 COPY --from=build /opt/prbot /opt/prbot

@@ -18,7 +18,7 @@ help: ## Show this list
 demo: $(VENV)/.installed $(TOOLS)/.engine ## Walk a pull request from plan to apply on this machine
 	@$(BIN)/prbot demo
 
-test: $(VENV)/.installed $(TOOLS)/.engine $(TOOLS)/.wheel $(TOOLS)/.schemas ## Run every test
+test: $(VENV)/.installed $(TOOLS)/.engine $(TOOLS)/.wheel $(TOOLS)/.schemas $(TOOLS)/.system ## Run every test
 	$(BIN)/python -m pytest -n 2 --fuzz
 
 check: $(VENV)/.installed ## Lint, types, import contracts
@@ -66,6 +66,22 @@ $(TOOLS)/.engine: $(VENV)/.installed requirements/engine.txt
 $(TOOLS)/.wheel: $(VENV)/.installed requirements/engine.txt
 	@mkdir -p $(TOOLS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/engine.txt
+	@touch $@
+
+# What isolates engines. Installed where that may be done without asking; else its tests are skipped, and say why.
+$(TOOLS)/.system:
+	@mkdir -p $(TOOLS)
+	@if command -v bwrap >/dev/null 2>&1 && command -v slirp4netns >/dev/null 2>&1 && command -v ip >/dev/null 2>&1; then \
+		:; \
+	elif ! command -v apt-get >/dev/null 2>&1; then \
+		echo "no apt-get: install bubblewrap, slirp4netns and iproute2 for the tests of isolation" >&2; \
+	else \
+		if [ "$$(id -u)" = 0 ]; then as_root=; else as_root="sudo -n"; fi; \
+		{ $$as_root apt-get update -qq && \
+		  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+			bubblewrap slirp4netns iproute2; } >/dev/null 2>&1 || \
+		echo "bubblewrap, slirp4netns and iproute2 could not be installed: the tests of isolation are skipped" >&2; \
+	fi
 	@touch $@
 
 $(TOOLS)/.schemas: tests/sandbox/schemas/package-lock.json

@@ -214,10 +214,12 @@ class EngineVersion:
 class Site:
     """Where and as what an engine process runs.
 
-    `dir` is the project's directory inside a checkout; `data_dir` (TF_DATA_DIR) and `tmp_dir` (TMPDIR, HOME) lie
-    outside of it. `environment` is the phase's own, complete but for what the engine adapter itself sets.
+    `dir` is the project's directory inside the `checkout`; `data_dir` (TF_DATA_DIR; plan files lie there too) and
+    `tmp_dir` (TMPDIR, HOME) lie outside of it. `environment` is the phase's own, complete but for what the engine
+    adapter itself sets.
     """
 
+    checkout: Path
     dir: Path
     workspace: str
     data_dir: Path
@@ -226,12 +228,29 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """What the processes of one step may use, all together; held where there is isolation."""
+
+    memory: int = 4096
+    """MiB."""
+    processes: int = 512
+    open_files: int = 4096
+    """By each process."""
+    disk: int = 10240
+    """MiB that they may add to the checkout and their directories."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
-    """When a step ends before its time: on `cancel`, or after `timeout` seconds. SIGINT, then SIGKILL `grace` later."""
+    """When a step ends before its time: on `cancel`, after `timeout` seconds, or with more than its allowance used.
+
+    SIGINT, then SIGKILL `grace` later.
+    """
 
     cancel: threading.Event
     timeout: float
     grace: float = 30.0
+    allowance: Allowance = Allowance()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +258,7 @@ class StepResult:
     """How one engine command ended. A failure of the user's configuration is a result, not an exception."""
 
     step: str
-    ending: Literal["ok", "failed", "cancelled", "timeout"]
+    ending: Literal["ok", "failed", "cancelled", "timeout", "limit"]
     exit_code: int
     output: str
     """All that it printed, both streams as they came, at most the last 4 MiB."""
@@ -254,6 +273,8 @@ class StepResult:
 class PlanBasis:
     """What a saved plan rests on, as the engine's own files tell: the parts of a seal that only the engine knows."""
 
+    plan_file_digest: str
+    """`sha256:<hex>`."""
     state: StatePosition
     backend: str
     """`<type>:<hex HMAC-SHA-256 of its settings>`; empty where the directory configures no backend."""
@@ -277,6 +298,10 @@ class Engine(Protocol):
 
     def version(self) -> EngineVersion:
         """The engine's product and version, asked once a binary. Conflict (and how to fix it) if missing or too old."""
+        ...
+
+    def isolation(self) -> str:
+        """What keeps its processes apart from the server, or `off`. Conflict (and what to do) if it does not work."""
         ...
 
     def init_needed(self, site: Site) -> bool:

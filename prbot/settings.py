@@ -67,12 +67,23 @@ class Settings(BaseSettings):
     audit_key_file: Path | None = Field(None, description="the key that signs the audit log's checkpoints")
     plan_env_file: Path | None = Field(None, description="environment of plans, KEY=VALUE lines")
     apply_env_file: Path | None = Field(None, description="environment of applies, KEY=VALUE lines")
-    isolation: Literal["off"] = Field("off", description="off")
+    isolation: Literal["required", "off"] = Field(
+        "required", description="required (by bubblewrap), or off: engines then see and may do what the server may"
+    )
+    isolation_network: Literal["private", "host"] = Field(
+        "private", description="private, or host: engines then reach this machine's loopback and the cloud's metadata"
+    )
+    isolation_read: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="what else engines may read: absolute paths, comma-separated"
+    )
+    isolation_write: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="what else engines may write, such as a directory of local states"
+    )
 
     log_format: Literal["json", "text"] = Field("json", description="json or text")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
 
-    @field_validator("repo_allowlist", "command_prefix", mode="before")
+    @field_validator("repo_allowlist", "command_prefix", "isolation_read", "isolation_write", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -8,7 +8,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -43,6 +43,8 @@ from prbot.store.database import Database
 from prbot.store.migrate import upgrade
 from prbot.terraform.engine import TerraformEngine
 from prbot.terraform.environment import EnvFile
+from prbot.terraform.isolation import Bubblewrap, Isolation, Unconfined, made_up_etc, too_much_in_sight
+from prbot.terraform.network import PrivateNetwork
 from prbot.web import create_web_app
 
 CONFIG = "PRBOT_CONFIG"
@@ -141,7 +143,7 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
         db=db,
         forge=GitHubForge(settings.github_api_url, tokens),
         git=GitMirrors(data / "git"),
-        engine=TerraformEngine(settings.engine, provider_cache=settings.provider_cache),
+        engine=TerraformEngine(settings.engine, provider_cache=settings.provider_cache, isolation=_isolation(settings)),
         plans=EncryptedPlanStore(LocalPlanStore(settings.plans.absolute()), keyring),
         jobs=_jobs(settings, db, new_id, worker),
         audit=AuditLog(db, audit_keys, clock=clock, new_id=new_id),
@@ -162,11 +164,16 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
 
 
 def check_engine(services: Services) -> str:
-    """The engine's name and version. WrongSettings, with what to do, if there is none or it is too old."""
+    """The engine's name and version. WrongSettings, with what to do, if there is none, it is too old, or its processes
+    cannot be isolated as the settings ask."""
     try:
         found = services.engine.version()
     except Unavailable as problem:
         raise WrongSettings(f"PRBOT_ENGINE: {problem}") from problem
+    try:
+        services.engine.isolation()
+    except Unavailable as problem:
+        raise WrongSettings(f"PRBOT_ISOLATION: {problem}") from problem
     return f"{found.product} {found.version}"
 
 
@@ -201,7 +208,12 @@ def run_worker(services: Services, stop: threading.Event, drain_seconds: float =
     log = structlog.get_logger(__name__)
     janitor.started(services)
     services.jobs.start(work(services), on_abort=services.running.cancel, on_sweep=lambda: janitor.sweep(services))
-    log.info("worker.started", worker=services.identity.worker, engine=check_engine(services))
+    log.info(
+        "worker.started",
+        worker=services.identity.worker,
+        engine=check_engine(services),
+        isolation=services.engine.isolation(),
+    )
     try:
         stop.wait()
         log.info("worker.draining", runs=sorted(services.running.ids()))
@@ -246,6 +258,36 @@ def _wake_directory(data: Path) -> Path:
     if place.stat().st_uid != os.getuid():
         raise WrongSettings(f"PRBOT_DATA_DIR: {data} is too long a path, and {place} is somebody else's")
     return place
+
+
+def _isolation(settings: Settings) -> Isolation:
+    if settings.isolation == "off":
+        return Unconfined()
+    data = settings.data_dir.absolute()
+    hidden = (data, settings.plans.absolute(), *_own_files(settings))
+    for name, paths in (("READ", settings.isolation_read), ("WRITE", settings.isolation_write)):
+        problem = too_much_in_sight(paths, hidden)
+        if problem:
+            raise WrongSettings(f"PRBOT_ISOLATION_{name}: {problem}")
+    private = settings.isolation_network == "private"
+    return Bubblewrap(
+        made_up_etc(data / "isolation" / "etc", private_network=private),
+        hidden,
+        PrivateNetwork() if private else None,
+        settings.provider_cache.absolute() if settings.provider_cache is not None else None,
+        settings.isolation_read,
+        settings.isolation_write,
+    )
+
+
+def _own_files(settings: Settings) -> Iterator[Path]:
+    """Files that the settings name and engines must not see."""
+    for path in (
+        settings.secret_key_file, settings.audit_key_file, settings.github_token_file, settings.rules,
+        settings.plan_env_file, settings.apply_env_file,
+    ):  # fmt: skip
+        if path is not None:
+            yield path.absolute()
 
 
 def _keyring(settings: Settings) -> Keyring:

@@ -10,7 +10,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from prbot.cli.demo_server import START_SECONDS, DemoFailed, DemoServer, engine_for, free_port
+from prbot.cli.demo_server import START_SECONDS, DemoFailed, DemoServer, engine_for, free_port, isolation_here
 from prbot.cli.narrator import Narrator
 from prbot.sandbox import samples
 from prbot.sandbox.pullrequest import SandboxPull
@@ -38,9 +38,12 @@ def run_demo(*, as_json: bool, stay: bool, port: int) -> int:
 
 def _in(root: Path, narrator: Narrator, *, stay: bool, port: int) -> dict[str, object]:
     engine, how = engine_for(root)
-    narrator.say("engine", f"Using {how}. Isolation of the engine's processes is off.", how=how, isolation="off")
+    isolation = isolation_here(root)
+    narrator.say(
+        "engine", f"Using {how}. Isolation of the engine's processes: {isolation}.", how=how, isolation=isolation
+    )
     world = World(root / "github", port=port, webhook_secret=secrets.token_hex(16))
-    with world, DemoServer(root, _settings(root, world, engine)) as server:
+    with world, DemoServer(root, _settings(root, world, engine, isolation)) as server:
         narrator.say("github", f"A stand-in for GitHub is at {world.url}, with {REPO}.", url=world.url, repo=REPO)
         infra = world.repo(REPO, samples.acme(lambda directory: world.backend(REPO, directory)))
         server.wait_until("prbot to be ready", server.ready, START_SECONDS)
@@ -54,7 +57,7 @@ def _in(root: Path, narrator: Narrator, *, stay: bool, port: int) -> dict[str, o
         return {**facts, "ok": facts["ok"] and code == 0, "seconds": narrator.seconds}
 
 
-def _settings(root: Path, world: World, engine: str) -> dict[str, str]:
+def _settings(root: Path, world: World, engine: str, isolation: str) -> dict[str, str]:
     return {
         "PRBOT_BIND": (bind := f"127.0.0.1:{free_port()}"),
         "PRBOT_PUBLIC_URL": f"http://{bind}",
@@ -63,7 +66,8 @@ def _settings(root: Path, world: World, engine: str) -> dict[str, str]:
         "PRBOT_GITHUB_API_URL": world.api_url,
         "PRBOT_GITHUB_TOKEN": world.token,
         "PRBOT_GITHUB_WEBHOOK_SECRET": world.webhook_secret,
-        "PRBOT_ISOLATION": "off",
+        "PRBOT_ISOLATION": "off" if isolation == "off" else "required",
+        "PRBOT_ISOLATION_NETWORK": "host",  # the stand-in keeps the states, on loopback
         "PRBOT_LOG_FORMAT": "text",
         "PRBOT_REPO_ALLOWLIST": "acme/*",
     }

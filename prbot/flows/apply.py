@@ -99,7 +99,9 @@ def _put_lock_file_back(work: Bench, approved: Run | None) -> None:
     """The providers are those of the approved plan, also where the repository has no lock file."""
     seal = seal_of(approved) if approved is not None else None
     if seal is not None and seal.lock_file is not None:
-        (work.site.dir / ".terraform.lock.hcl").write_text(seal.lock_file, encoding="utf-8")
+        place = work.site.dir / ".terraform.lock.hcl"
+        place.unlink(missing_ok=True)  # a link there would lead the writing out of the checkout
+        place.write_text(seal.lock_file, encoding="utf-8")
 
 
 def _decide(
@@ -225,7 +227,7 @@ def _convergence(services: Services, work: Bench) -> str:
         result = work.must(
             services.engine.plan(
                 work.site,
-                work.site.tmp_dir.parent / "after.tfplan",
+                work.site.data_dir / "after.tfplan",
                 work.limits,
                 work.on_line("convergence"),
                 var_files=work.run.var_files or (),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-
 import structlog
 from sqlmodel import Session, col, select
 
 from prbot.audit.entries import PRBOT
 from prbot.core.runs import BUSY, LIVE, RunStatus
+from prbot.disk import remove
 from prbot.flows.admission import admit_runs
 from prbot.flows.nudge import look_at, report_soon
 from prbot.flows.services import Services
@@ -30,6 +29,7 @@ def started(services: Services) -> None:
                 "worker": services.identity.worker,
                 "version": services.identity.version,
                 "engine": f"{version.product} {version.version}",
+                "isolation": services.engine.isolation(),
             },
         )
         services.audit.append(tx, "rules.loaded", actor=PRBOT, facts={"digest": services.rules_digest})
@@ -45,7 +45,7 @@ def _tidy(services: Services) -> None:
     services.git.prune(alive)
     for place in services.places.scratch.glob("*"):
         if place.name not in alive:
-            shutil.rmtree(place, ignore_errors=True)
+            remove(place)
 
 
 def sweep(services: Services) -> None:

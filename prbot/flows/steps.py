@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +16,7 @@ from prbot.core.plans import CanonicalPlan, Counts, PlanSummary, Seal, StatePosi
 from prbot.core.redact import Redactor
 from prbot.core.rules import Rules
 from prbot.core.runs import Goal
+from prbot.disk import remove
 from prbot.flows.services import Services
 from prbot.ports import Limits, OnLine, Site, StepResult
 from prbot.store.outputs import OutputSink
@@ -83,7 +82,7 @@ class Bench:
         """init, plan and show. Raises StepFailed."""
         engine, run, site = self.services.engine, self.run, self.site
         self.init()
-        file = site.tmp_dir.parent / PLAN_FILE
+        file = site.data_dir / PLAN_FILE
         planned = self.must(
             engine.plan(
                 site,
@@ -121,7 +120,7 @@ class Bench:
             tree=run.tree,
             input_digest=run.input_digest,
             fingerprint="",
-            plan_file_digest="sha256:" + hashlib.sha256(file.read_bytes()).hexdigest(),
+            plan_file_digest=basis.plan_file_digest,
             lock_file=basis.lock_file,
             provider_versions=basis.provider_versions,
             backend=basis.backend,
@@ -173,7 +172,7 @@ def bench(
     if run.goal is Goal.PLAN:  # nobody pushed this commit: it is made again where another worker made it
         services.git.merge(pull.repository, run.base_sha, run.head_sha)
     place = services.places.scratch / run.id
-    shutil.rmtree(place, ignore_errors=True)
+    remove(place)
     for name in ("data", "tmp"):
         (place / name).mkdir(parents=True, mode=0o700)
     masks = services.secrets().with_secrets(
@@ -182,12 +181,12 @@ def bench(
     sink = OutputSink(services.db, run.id)
     try:
         with services.git.checkout(pull.repository, run.commit, owner=run.id) as tree:
-            site = Site(tree / run.dir, run.workspace, place / "data", place / "tmp", environment)
+            site = Site(tree, tree / run.dir, run.workspace, place / "data", place / "tmp", environment)
             limits = Limits(services.running.begin(run.id), timeout)
             yield Bench(services, run, services.rules(run.repo), site, limits, masks, sink)
     finally:
         sink.close()
-        shutil.rmtree(place, ignore_errors=True)
+        remove(place)
 
 
 def _said(result: StepResult) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from prbot.disk import remove
 from prbot.git.places import Places
 from prbot.git.process import GitProgram
 from prbot.ports import Unavailable
@@ -26,14 +24,14 @@ class Checkouts:
     def checkout(self, mirror: Path, commit: str, owner: str) -> Iterator[Path]:
         path = self.places.checkout(owner)
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove(path)
+        remove(path)
         try:
             with self.places.locked(mirror, "checkouts", self.program.timeout):
                 add = ["worktree", "add", "--quiet", "--force", "--detach", str(path), commit]
                 self.program.run(add, mirror)
             yield path
         finally:
-            _remove(path)
+            remove(path)
             self._forget_removed(mirror)
 
     def sweep(self, alive: Collection[str]) -> None:
@@ -41,7 +39,7 @@ class Checkouts:
         if self.places.checkouts.is_dir():
             for path in self.places.checkouts.iterdir():
                 if path.name not in alive:
-                    _remove(path)
+                    remove(path)
         for mirror in self.places.mirrors():
             self._forget_removed(mirror)
 
@@ -52,20 +50,3 @@ class Checkouts:
                 self.program.run(["worktree", "prune", "--expire=now"], mirror)
         except Unavailable:
             return
-
-
-def _remove(path: Path) -> None:
-    """Remove a tree, also where what ran in it has taken the write permission off its directories."""
-    if not path.exists():
-        return
-    try:
-        shutil.rmtree(path)
-    except FileNotFoundError:  # somebody else removes it too
-        _remove(path)
-    except PermissionError:
-        path.chmod(stat.S_IRWXU)
-        for directory, names, _ in os.walk(path):
-            for name in names:
-                if not os.path.islink(os.path.join(directory, name)):  # chmod would follow it out of the checkout
-                    os.chmod(os.path.join(directory, name), stat.S_IRWXU)
-        shutil.rmtree(path)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal, NoReturn
@@ -28,11 +27,9 @@ from prbot.ports import (
     Transient,
 )
 from prbot.terraform import evidence, process, versions
+from prbot.terraform.isolation import Isolation, Unconfined
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-Isolate = Callable[[list[str], Site], list[str]]
-"""Wraps an engine's command line in whatever confines it to its site."""
 
 
 class CommandLine(Terraform):  # type: ignore[misc]  # python-terraform has no types
@@ -84,17 +81,21 @@ class TerraformEngine:
         *,
         provider_cache: Path | None = None,
         lock_timeout: int = 120,
-        isolate: Isolate = lambda argv, site: argv,
+        isolation: Isolation | None = None,
     ) -> None:
         self._binary = binary
         self._provider_cache = provider_cache
         self._lock_timeout = f"{lock_timeout}s"
-        self._isolate = isolate
+        self._isolation: Isolation = isolation or Unconfined()
         self._known: versions.Known = {}
 
     def version(self) -> EngineVersion:
         """Which engine this is, asked once a binary. Conflict, with what to do, if it is missing or too old."""
         return versions.version_of(versions.find(self._binary), self._known)
+
+    def isolation(self) -> str:
+        """What keeps its processes apart from the server, or `off`. Conflict, with what to do, if it does not work."""
+        return self._isolation.check()
 
     def init_needed(self, site: Site) -> bool:
         """False only if the last good init in this data directory saw the same configuration, lock file and engine."""
@@ -138,7 +139,7 @@ class TerraformEngine:
             "plan",
             extra=extra_args,
             detailed_exitcode=IsFlagged,
-            out=out,
+            out=self._isolation.inside(out, site),
             var_file=list(var_files),
             **({"lock_timeout": self._lock_timeout} if lock else {"lock": False}),
         )
@@ -146,11 +147,18 @@ class TerraformEngine:
 
     def show(self, site: Site, plan_file: Path, limits: Limits) -> tuple[StepResult, dict[str, Any]]:
         """The plan as `show -json` gives it, which touches no disk and no log; `{}` unless the result is ok."""
-        step = _Step("show", self._commands().build("show", str(plan_file), json=IsFlagged, no_color=IsFlagged))
+        step = _Step(
+            "show",
+            self._commands().build(
+                "show", str(self._isolation.inside(plan_file, site)), json=IsFlagged, no_color=IsFlagged
+            ),
+        )
         with open(os.memfd_create("plan"), "w+b") as sink:
             result = self._run(step, site, limits, lambda line: None, stdout=sink)
             if not result.ok:
                 return result, {}
+            if sink.seek(0, os.SEEK_END) > evidence.MOST_PLAN:
+                raise Conflict(f"the plan is larger than {evidence.MOST_PLAN >> 20} MiB as JSON")
             sink.seek(0)
             try:
                 shown: dict[str, Any] = json.load(sink)
@@ -162,16 +170,17 @@ class TerraformEngine:
         self, site: Site, plan_file: Path, limits: Limits, on_line: OnLine, *, slot: HeldSlot, seal: Seal
     ) -> StepResult:
         """Apply exactly `plan_file`, whose digest must be the seal's: else Conflict, and nothing was started."""
-        digest = _digest(plan_file)
+        digest = evidence.plan_digest(plan_file)
         if digest != seal.plan_file_digest:
             raise Conflict(f"the plan file is not the one that was sealed ({digest}, not {seal.plan_file_digest})")
-        argv = self._command("apply", str(plan_file), lock_timeout=self._lock_timeout)
+        argv = self._command("apply", str(self._isolation.inside(plan_file, site)), lock_timeout=self._lock_timeout)
         return self._run(_Step("apply", argv), site, limits, on_line)
 
     def basis(self, site: Site, plan_file: Path, key: bytes) -> PlanBasis:
         """What `plan_file`, just made at `site`, rests on. Conflict if one of the engine's files can't be read."""
         lock_text = evidence.lock_file(site.dir)
         return PlanBasis(
+            plan_file_digest=evidence.plan_digest(plan_file),
             state=evidence.state_position(plan_file),
             backend=evidence.backend_identity(site.data_dir, key),
             lock_file=lock_text,
@@ -197,7 +206,8 @@ class TerraformEngine:
     ) -> StepResult:
         for directory in (site.data_dir, site.tmp_dir):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        command = process.Command(self._isolate(step.argv, site), site.dir, self._environment(site))
+        room = self._isolation.room(Path(step.argv[0]), step.name, site, limits)
+        command = process.Command(step.argv, site.dir, self._environment(site), room)
         ended = process.run(command, limits, on_line, stdout=stdout)
         # An engine that was told to stop and still came to a good end has done all that it was to do: say so.
         ending = "ok" if ended.exit_code in step.good else ended.interrupted or "failed"
@@ -205,17 +215,18 @@ class TerraformEngine:
 
     def _environment(self, site: Site) -> dict[str, str]:
         """All that the process sees. Ours come last, so that no environment file overrides them."""
+        temporary = str(self._isolation.inside(site.tmp_dir, site))
         ours = {
             "CHECKPOINT_DISABLE": "1",
-            "HOME": str(site.tmp_dir),
-            "TF_DATA_DIR": str(site.data_dir),
+            "HOME": temporary,
+            "TF_DATA_DIR": str(self._isolation.inside(site.data_dir, site)),
             "TF_INPUT": "0",
             "TF_IN_AUTOMATION": "1",
             "TF_WORKSPACE": site.workspace,
-            "TMPDIR": str(site.tmp_dir),
+            "TMPDIR": temporary,
         }
         if self._provider_cache is not None:
-            ours["TF_PLUGIN_CACHE_DIR"] = str(self._provider_cache)
+            ours["TF_PLUGIN_CACHE_DIR"] = str(self._isolation.inside(self._provider_cache, site))
         # GOGC: an engine lives for a moment, so that collecting garbage less often saves a sixth of its time
         return {"PATH": DEFAULT_PATH, "GOGC": "400", **site.environment, **ours}
 
@@ -235,11 +246,3 @@ class TerraformEngine:
             yield
         finally:
             turn.release()
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise Conflict(f"the plan file can't be read: {error.strerror}") from error

@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 import json
-import os
 import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from prbot.core.plans import StatePosition
+from prbot.disk import Unreadable, read_regular
 from prbot.ports import Conflict, EngineVersion, Site, StateLock, StepResult
 
 LOCK_FILE = ".terraform.lock.hcl"
 STAMP = "prbot-init"
 """In the data directory: the digest that the last good init left behind."""
+
+MOST_PLAN = 512 << 20
+MOST_TEXT = 16 << 20
+"""Bytes of a file that code of the pull request may have written; more is refused, not read."""
 
 _CONFIGURATION = (".tf", ".tf.json", ".tofu", ".tofu.json")
 _PROVIDER = re.compile(r'\s*provider\s+"(?P<address>[^"]+)"\s*\{\s*(?:#.*|//.*)?')
@@ -35,10 +40,12 @@ _STALE = ("Saved plan is stale", "Saved plan does not match the given state")
 def state_position(plan_file: Path) -> StatePosition:
     """Lineage and serial of the state that a plan was made from. Conflict if the file is not a saved plan."""
     try:
-        with zipfile.ZipFile(plan_file) as archive:
+        with zipfile.ZipFile(io.BytesIO(read_regular(plan_file, MOST_PLAN))) as archive:
+            if archive.getinfo("tfstate").file_size > MOST_PLAN:
+                raise Unreadable("its state is too large")
             state = json.loads(archive.read("tfstate"))
         lineage, serial = str(state["lineage"]), int(state["serial"])
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
+    except (OSError, Unreadable, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
         raise Conflict(f"{plan_file.name} is not a saved plan that can be read ({type(error).__name__})") from error
     return StatePosition(lineage, serial) if lineage else StatePosition(None, None)
 
@@ -50,7 +57,7 @@ def backend_identity(data_dir: Path, key: bytes) -> str:
     releases know others. It is keyed, because settings may hold credentials that could be guessed from a plain digest.
     """
     try:
-        backend = json.loads((data_dir / "terraform.tfstate").read_bytes()).get("backend")
+        backend = json.loads(read_regular(data_dir / "terraform.tfstate", MOST_TEXT)).get("backend")
         if backend is None:
             return ""
         settings = {name: value for name, value in (backend["config"] or {}).items() if value is not None}
@@ -58,21 +65,26 @@ def backend_identity(data_dir: Path, key: bytes) -> str:
         return f"{backend['type']}:{hmac.digest(key, canonical, 'sha256').hex()}"
     except FileNotFoundError:
         return ""
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, Unreadable, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Conflict(f"the backend settings that init wrote can't be read ({type(error).__name__})") from error
 
 
 def lock_file(directory: Path) -> str | None:
     """The dependency lock file's text with its own line ends, None where there is none. Conflict if it is a link."""
-    path = directory / LOCK_FILE
     try:
-        # A link in a pull request could point at any file of the server.
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8", newline="") as file:
-            return file.read()
+        return read_regular(directory / LOCK_FILE, MOST_TEXT).decode()
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError):
+    except (OSError, Unreadable, UnicodeDecodeError):
         raise Conflict(f"{LOCK_FILE} must be a regular text file, not a link or anything else") from None
+
+
+def plan_digest(plan_file: Path) -> str:
+    """`sha256:<hex>` of a saved plan. Conflict if it is not a file that can be read."""
+    try:
+        return "sha256:" + hashlib.sha256(read_regular(plan_file, MOST_PLAN)).hexdigest()
+    except (OSError, Unreadable) as error:
+        raise Conflict(f"the plan file can't be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def provider_versions(lock_text: str | None) -> dict[str, str]:

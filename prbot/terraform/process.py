@@ -25,6 +25,8 @@ from typing import IO, Literal
 
 from prbot.ports import Conflict, Limits, OnLine, Transient
 from prbot.terraform.lines import LineSplitter, Tail
+from prbot.terraform.rooms import OPEN, Inside, Room
+from prbot.terraform.supervision import Supervisor
 
 CHUNK = 64 * 1024
 TICK = 0.05
@@ -38,7 +40,7 @@ COLUMNS = 78
 _EXHAUSTED = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 
 
-Interrupted = Literal["cancelled", "timeout"]
+Interrupted = Literal["cancelled", "timeout", "limit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,15 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to start: `argv` with the program's full path first, where, and with which environment, complete."""
+    """What to start: `argv` with the program's full path first, where, and with which environment, complete.
+
+    In a `room` the working directory is the room's own, and `cwd` of no account.
+    """
 
     argv: Sequence[str]
     cwd: Path
     environment: Mapping[str, str]
+    room: Room = OPEN
 
 
 def run(command: Command, limits: Limits, on_line: OnLine, *, stdout: IO[bytes] | None = None) -> Ended:
@@ -71,17 +77,21 @@ def run(command: Command, limits: Limits, on_line: OnLine, *, stdout: IO[bytes] 
     if limits.cancel.is_set():
         return Ended(-signal.SIGINT, "cancelled", "", 0.0)
     started = time.monotonic()
-    process, pipe = _start(command, stdout)
-    watch = _Watch(process, pipe, limits, _Lines(on_line))
-    try:
-        interrupted = watch.until_exit(started + limits.timeout)
-    finally:
-        exit_code = watch.bury()
+    with command.room.door() as door:
+        process, pipe = _start(command, door.argv, door.descriptors, stdout)
+        watch = _Watch(process, pipe, limits, _Lines(on_line))
+        try:
+            watch.inside = door.enter()
+            interrupted = watch.until_exit(started + limits.timeout)
+        finally:
+            exit_code = watch.bury()
     watch.lines.finish()
     return Ended(exit_code, interrupted, watch.lines.tail.text(), time.monotonic() - started)
 
 
-def _start(command: Command, stdout: IO[bytes] | None) -> tuple[subprocess.Popen[bytes], int]:
+def _start(
+    command: Command, wrapper: Sequence[str], descriptors: Sequence[int], stdout: IO[bytes] | None
+) -> tuple[subprocess.Popen[bytes], int]:
     """The process, and the end to read of what it writes.
 
     It writes to a raw pseudo-terminal that controls nothing, not to a pipe: should we be killed, an engine that goes on
@@ -91,19 +101,21 @@ def _start(command: Command, stdout: IO[bytes] | None) -> tuple[subprocess.Popen
     pipe, theirs = os.openpty()
     tty.setraw(theirs)
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 0, COLUMNS, 0, 0))
+    argv = [*wrapper, *command.argv]
     try:
         process = subprocess.Popen(
-            list(command.argv),
-            cwd=command.cwd,
+            argv,
+            cwd="/" if wrapper else command.cwd,
             env=dict(command.environment),
             stdin=subprocess.DEVNULL,
             stdout=theirs if stdout is None else stdout,
             stderr=theirs,
             start_new_session=True,
+            pass_fds=descriptors,
         )
     except OSError as error:
         os.close(pipe)
-        message = f"{command.argv[0]} could not be started: {error.strerror}"
+        message = f"{argv[0]} could not be started: {error.strerror}"
         raise (Transient if error.errno in _EXHAUSTED else Conflict)(message) from error
     finally:
         os.close(theirs)
@@ -147,6 +159,8 @@ class _Watch:
 
     def __init__(self, process: subprocess.Popen[bytes], pipe: int, limits: Limits, lines: _Lines) -> None:
         self.lines = lines
+        self.inside: Inside | None = None
+        """The engine itself, where what was started is the room around it."""
         self._process = process
         self._limits = limits
         self._pidfd = os.pidfd_open(process.pid)
@@ -159,6 +173,8 @@ class _Watch:
     def until_exit(self, deadline: float) -> Interrupted | None:
         """Return once the process has exited (not yet reaped), and why we interrupted it if we did."""
         reason: Interrupted | None = None
+        told = False
+        supervisor = self.inside.supervisor if self.inside is not None else None
         while True:
             ready = {key.fd for key, _ in self._selector.select(TICK)}
             if self._pidfd in ready:
@@ -167,12 +183,13 @@ class _Watch:
                 self._selector.unregister(self._pipe)  # closed, though the process goes on
             now = time.monotonic()
             if reason is None:
-                reason = self._why_stop(now, deadline)
+                reason = self._why_stop(now, deadline, supervisor)
                 if reason is not None:
-                    signal.pidfd_send_signal(self._pidfd, signal.SIGINT)  # once: the engine takes a second as "die now"
                     deadline = now + self._limits.grace
-            elif now >= deadline:
+            elif now >= deadline or (supervisor is not None and supervisor.is_far_over(now)):
                 self._kill_group()
+            if reason is not None and not told:
+                told = self._tell()
 
     def bury(self) -> int:
         """Kill what is left of the group, reap, read what was still on its way. The exit code."""
@@ -187,12 +204,25 @@ class _Watch:
         self._selector.close()
         os.close(self._pidfd)
         os.close(self._pipe)
-        return exit_code
+        return exit_code if self.inside is None else self.inside.exit_code(exit_code)
 
-    def _why_stop(self, now: float, deadline: float) -> Interrupted | None:
+    def _why_stop(self, now: float, deadline: float, supervisor: Supervisor | None) -> Interrupted | None:
         if self._limits.cancel.is_set():
             return "cancelled"
-        return "timeout" if now >= deadline else None
+        if now >= deadline:
+            return "timeout"
+        excess = supervisor.excess(now) if supervisor is not None else ""
+        if excess:
+            self.lines.feed(f"\nError: prbot stopped this command: {excess}\n".encode())
+            return "limit"
+        return None
+
+    def _tell(self) -> bool:
+        """Ask the engine to stop: once, since it takes a second time as "die now". False if it can't hear it yet."""
+        if self.inside is not None:
+            return self.inside.interrupt()
+        signal.pidfd_send_signal(self._pidfd, signal.SIGINT)
+        return True
 
     def _read(self) -> bytes | None:
         """Take one chunk. Empty when nobody can write any more, None when there is nothing now."""

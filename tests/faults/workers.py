@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prbot.sandbox.world import World
-from tests.flows.app import Story
+from tests.flows.app import Story, shared_with_engines
 
 
 class Engine:
@@ -62,6 +62,9 @@ class WorkerProcess:
             "PRBOT_PLAN_ENV_FILE": str(settings.plan_env_file),
             "PRBOT_PARALLEL": "2",
             "PRBOT_LOG_FORMAT": "text",
+            "PRBOT_ISOLATION": settings.isolation,
+            "PRBOT_ISOLATION_NETWORK": settings.isolation_network,
+            "PRBOT_ISOLATION_WRITE": ",".join(map(str, settings.isolation_write)),
         }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "prbot", "worker"], env=environment, stdin=subprocess.DEVNULL,
@@ -87,7 +90,9 @@ class WorkerProcess:
 def stage(root: Path) -> Iterator[tuple[Story, Engine]]:
     """The stand-in and the web server, and no worker yet."""
     with World(root / "github") as world:
-        engine = Engine(root)
+        shared = shared_with_engines(root)
+        shared.mkdir()
+        engine = Engine(shared)
         story = Story(root, world, engine=str(engine.path))
         story.start_web()
         try:

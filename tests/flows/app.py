@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import requests
 from sqlmodel import col, select
 from werkzeug.serving import make_server
 
+from prbot.cli.demo_server import isolation_here
 from prbot.core import locks
 from prbot.core.ids import PullKey
 from prbot.core.runs import LIVE
@@ -131,7 +134,20 @@ class Story:
             return "\n".join(connection.iterdump())
 
 
+def shared_with_engines(root: Path) -> Path:
+    """A directory that engine processes of a story may write to, isolated or not."""
+    return root / "shared"
+
+
+@cache
+def isolated() -> bool:
+    """Whether engines can be isolated on this machine."""
+    with tempfile.TemporaryDirectory() as root:
+        return isolation_here(Path(root)) != "off"
+
+
 def story_settings(root: Path, world: World, **more: Any) -> Settings:
+    shared_with_engines(root).mkdir(exist_ok=True)
     environment = root / "plan.env"
     if not environment.exists():
         environment.write_text(f"PLANTED={TOKEN_SAMPLE}\n")
@@ -139,7 +155,9 @@ def story_settings(root: Path, world: World, **more: Any) -> Settings:
     values: dict[str, Any] = {
         "data_dir": root / "data", "github_api_url": world.api_url, "github_token": world.token,
         "github_webhook_secret": world.webhook_secret, "repo_allowlist": "acme/*", "plan_env_file": environment,
-        "parallel": 2, "log_level": "error",
+        "parallel": 2, "log_level": "error", "isolation": "required" if isolated() else "off",
+        "isolation_network": "host",  # the stand-in keeps the states, on loopback
+        "isolation_write": str(shared_with_engines(root)),
     }  # fmt: skip
     return Settings(**{**values, **more})
 

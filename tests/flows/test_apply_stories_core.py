@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.app import Story, story, tf
+from tests.flows.app import Story, shared_with_engines, story, tf
 
 
 def reviewed(app: Story, value: int = 2, directory: str = "net"):  # type: ignore[no-untyped-def]
@@ -116,9 +116,9 @@ def test_a_waiting_pull_request_that_is_merged_first_goes_first(app: Story) -> N
     assert not app.runs(first)[-1].speculative
 
 
-def test_a_failed_apply_keeps_its_lock_and_is_retried_within_what_was_approved(app: Story, tmp_path: Path) -> None:
+def test_a_failed_apply_keeps_its_lock_and_is_retried_within_what_was_approved(app: Story) -> None:
     infra = app.repo()
-    gate = tmp_path / "open-sesame"
+    gate = shared_with_engines(app.root) / "open-sesame"
     failing = (
         infra.backend("net")
         + '\nresource "terraform_data" "one" {\n  input = "1"\n}\n'

@@ -27,7 +27,7 @@ Configure = Callable[..., None]
 def site(tmp_path: Path) -> Site:
     directory = tmp_path / "checkout"
     directory.mkdir()
-    return Site(directory, "default", tmp_path / "data", tmp_path / "tmp")
+    return Site(directory, directory, "default", tmp_path / "data", tmp_path / "tmp")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -197,18 +198,6 @@ def test_the_checkout_stays_clean(terminal: Terminal, configure: Configure) -> N
     assert sorted(path.name for path in terminal.site.dir.iterdir()) == ["backend.tf", "main.tf"]
 
 
-def test_the_command_line_can_be_wrapped(site: Site, limits: Limits, configure: Configure) -> None:
-    configure(ONE)
-    seen: list[tuple[str, Site]] = []
-
-    def isolate(argv: list[str], where: Site) -> list[str]:
-        seen.append((argv[1], where))
-        return ["/usr/bin/env", "WRAPPED=1", *argv]
-
-    assert Terminal(TerraformEngine(isolate=isolate), site, limits).init().ok
-    assert seen == [("init", site)]
-
-
 # -- interruption -----------------------------------------------------------------------------------------------------
 def test_a_cancel_ends_an_apply_with_a_long_provisioner_and_saves_what_was_done(
     terminal: Terminal, configure: Configure, tmp_path: Path
@@ -365,9 +354,12 @@ def test_inits_that_share_a_provider_cache_take_turns(
     site: Site, limits: Limits, configure: Configure, tmp_path: Path
 ) -> None:
     configure(ONE)
-    log = tmp_path / "log"
-    isolate = lambda argv, where: ["/bin/sh", "-c", f'echo begin >> {log}; "$@"; echo end >> {log}', "sh", *argv]  # noqa: E731
-    engine = TerraformEngine(provider_cache=tmp_path / "cache", isolate=isolate)
+    log, program = tmp_path / "log", tmp_path / "terraform"
+    real = shutil.which("terraform")
+    wrapper = f'echo begin >> {log}; {real} "$@"; code=$?; echo end >> {log}; exit $code'
+    program.write_text(f'#!/bin/sh\n[ "$1" = init ] || exec {real} "$@"\n{wrapper}\n')
+    program.chmod(0o755)
+    engine = TerraformEngine(str(program), provider_cache=tmp_path / "cache")
     sites = [dataclasses.replace(site, data_dir=tmp_path / f"data{n}") for n in range(3)]
     threads = [threading.Thread(target=engine.init, args=(one, limits, ignore)) for one in sites]
     for thread in threads:
@@ -381,7 +373,10 @@ def test_waiting_for_the_provider_cache_can_be_cancelled(site: Site, configure: 
     configure(ONE)
     hold = tmp_path / "hold"
     os.mkfifo(hold)
-    slow = TerraformEngine(provider_cache=tmp_path / "cache", isolate=lambda argv, where: ["/bin/cat", str(hold)])
+    program = tmp_path / "terraform"
+    program.write_text(f'#!/bin/sh\n[ "$1" != init ] || cat {hold}; echo Terraform v1.11.4\n')
+    program.chmod(0o755)
+    slow = TerraformEngine(str(program), provider_cache=tmp_path / "cache")
     thread = threading.Thread(target=slow.init, args=(site, Limits(threading.Event(), 20), ignore))
     thread.start()
     try:
