@@ -67,6 +67,10 @@ class Settings(BaseSettings):
     audit_key_file: Path | None = Field(None, description="the key that signs the audit log's checkpoints")
     plan_env_file: Path | None = Field(None, description="environment of plans, KEY=VALUE lines")
     apply_env_file: Path | None = Field(None, description="environment of applies, KEY=VALUE lines")
+    module_token_file: Path | None = Field(None, description="a file with a read-only git token, for init alone")
+    module_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="hosts that the module token is for, comma-separated; by default GitHub's"
+    )
     isolation: Literal["required", "off"] = Field(
         "required", description="required (by bubblewrap), or off: engines then see and may do what the server may"
     )
@@ -83,7 +87,9 @@ class Settings(BaseSettings):
     log_format: Literal["json", "text"] = Field("json", description="json or text")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
 
-    @field_validator("repo_allowlist", "command_prefix", "isolation_read", "isolation_write", mode="before")
+    @field_validator(
+        "repo_allowlist", "command_prefix", "isolation_read", "isolation_write", "module_hosts", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -137,7 +143,7 @@ class Settings(BaseSettings):
             raise ValueError("file:PATH")
         return value
 
-    @field_validator("plan_env_file", "apply_env_file", "github_token_file", "rules")
+    @field_validator("plan_env_file", "apply_env_file", "github_token_file", "module_token_file", "rules")
     @classmethod
     def _is_file(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():
@@ -164,6 +170,13 @@ class Settings(BaseSettings):
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
         return tuple(self.github_webhook_secret.get_secret_value().split())
+
+    @property
+    def git_hosts(self) -> tuple[str, ...]:
+        """The hosts that the module token is for, as they were named."""
+        parts = urlsplit(self.github_api_url)
+        own = "github.com" if parts.netloc == "api.github.com" else f"{parts.scheme}://{parts.netloc}"
+        return self.module_hosts or (own,)
 
     @property
     def database(self) -> str:

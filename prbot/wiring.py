@@ -44,6 +44,7 @@ from prbot.store.migrate import upgrade
 from prbot.terraform.engine import TerraformEngine
 from prbot.terraform.environment import EnvFile
 from prbot.terraform.isolation import Bubblewrap, Isolation, Unconfined, made_up_etc, too_much_in_sight
+from prbot.terraform.module_access import ModuleAccess, base_url
 from prbot.terraform.network import PrivateNetwork
 from prbot.web import create_web_app
 
@@ -89,9 +90,9 @@ class SortableIds:
 class OwnSecrets:
     """What prbot itself holds and must never show, read anew each time: tokens and credentials are rotated."""
 
-    def __init__(self, settings: Settings, tokens: TokenSource, environments: Iterable[EnvFile]) -> None:
+    def __init__(self, settings: Settings, tokens: Iterable[TokenSource], environments: Iterable[EnvFile]) -> None:
         self._fixed = frozenset(settings.webhook_secrets)
-        self._tokens = tokens
+        self._tokens = tuple(tokens)
         self._environments = tuple(environments)
         self._made: tuple[frozenset[str], Redactor] = (frozenset(), Redactor())
 
@@ -105,8 +106,9 @@ class OwnSecrets:
         return made[1]
 
     def _now(self) -> Iterable[str]:
-        with contextlib.suppress(Unavailable):  # a file that is just being replaced; the old value is still known
-            yield self._tokens.token("")
+        for source in self._tokens:
+            with contextlib.suppress(Unavailable):  # a file that is just being replaced; the old value is still known
+                yield source.token("")
         for each in self._environments:
             with contextlib.suppress(Unavailable):
                 held = each.read().items()
@@ -135,6 +137,7 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
         audit_keys = _audit_keys(settings)
         tokens = _tokens(settings)
         plan_env, apply_env = _environment_files(settings)
+        module_token = TokenFile(settings.module_token_file) if settings.module_token_file is not None else None
     except (Unavailable, ValueError) as problem:
         raise WrongSettings(str(problem)) from problem
     db = _database(settings)
@@ -157,7 +160,11 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
         rules_digest=rules.digest,
         allowed=lambda repo: any(fits(repo, glob) for glob in settings.repo_allowlist),
         fingerprint_key=keyring.fingerprint_key,
-        secrets=OwnSecrets(settings, tokens, (each for each in (plan_env, apply_env) if each is not None)),
+        secrets=OwnSecrets(
+            settings,
+            (each for each in (tokens, module_token) if each is not None),
+            (each for each in (plan_env, apply_env) if each is not None),
+        ),
         parallel=settings.parallel,
     )
     return replace(services, **overrides) if overrides else services
@@ -260,6 +267,14 @@ def _wake_directory(data: Path) -> Path:
     return place
 
 
+def _module_access(settings: Settings, token: TokenFile | None) -> ModuleAccess:
+    try:
+        hosts = tuple(map(base_url, settings.git_hosts))
+    except ValueError as problem:
+        raise WrongSettings(f"PRBOT_MODULE_HOSTS: {problem}") from None
+    return ModuleAccess(partial(token.token, ""), hosts) if token is not None else ModuleAccess()
+
+
 def _isolation(settings: Settings) -> Isolation:
     if settings.isolation == "off":
         return Unconfined()
@@ -284,7 +299,7 @@ def _own_files(settings: Settings) -> Iterator[Path]:
     """Files that the settings name and engines must not see."""
     for path in (
         settings.secret_key_file, settings.audit_key_file, settings.github_token_file, settings.rules,
-        settings.plan_env_file, settings.apply_env_file,
+        settings.plan_env_file, settings.apply_env_file, settings.module_token_file,
     ):  # fmt: skip
         if path is not None:
             yield path.absolute()

@@ -10,6 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 Files = Mapping[str, str | bytes | None]
+"""Path to new content; None removes the file. What begins with `#!` is executable, a `SymbolicLink` is one."""
+
+
+class SymbolicLink(str):
+    """The content of a path that is a symbolic link: where it leads to."""
+
+
 """Path to new content; None removes the file."""
 
 NO_COMMIT = "0" * 40
@@ -146,8 +153,9 @@ class BareRepo:
             if content is None:
                 stream.append(f"D {path}\n".encode())
             else:
-                stream.append(f"M 100644 inline {path}\n".encode())
-                stream.append(_data(content.encode() if isinstance(content, str) else content))
+                data = content.encode() if isinstance(content, str) else content
+                mode = "120000" if isinstance(content, SymbolicLink) else "100755" if data[:2] == b"#!" else "100644"
+                stream += [f"M {mode} inline {path}\n".encode(), _data(data)]
         stream.append(b"\nget-mark :1\ndone\n")
         return self._git("fast-import", "--quiet", "--force", "--done", stdin=b"".join(stream)).strip()
 

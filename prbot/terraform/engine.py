@@ -28,6 +28,7 @@ from prbot.ports import (
 )
 from prbot.terraform import evidence, process, versions
 from prbot.terraform.isolation import Isolation, Unconfined
+from prbot.terraform.module_access import ModuleAccess
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -71,8 +72,9 @@ class _Step:
 class TerraformEngine:
     """`prbot.ports.Engine` on a Terraform or OpenTofu program.
 
-    `binary` is a name on PATH or a path. `provider_cache` is shared by all inits, which then take turns, since the
-    engine does not make that safe by itself. `lock_timeout` is how many seconds a step waits for the state lock.
+    `binary` is a name on PATH or a path. `modules` is what `init` alone reads private modules with. `provider_cache` is
+    shared by all inits, which then take turns, since the engine does not make that safe by itself. `lock_timeout` is
+    how many seconds a step waits for the state lock.
     """
 
     def __init__(
@@ -82,11 +84,13 @@ class TerraformEngine:
         provider_cache: Path | None = None,
         lock_timeout: int = 120,
         isolation: Isolation | None = None,
+        modules: ModuleAccess | None = None,
     ) -> None:
         self._binary = binary
         self._provider_cache = provider_cache
         self._lock_timeout = f"{lock_timeout}s"
         self._isolation: Isolation = isolation or Unconfined()
+        self._modules = modules or ModuleAccess()
         self._known: versions.Known = {}
 
     def version(self) -> EngineVersion:
@@ -207,13 +211,13 @@ class TerraformEngine:
         for directory in (site.data_dir, site.tmp_dir):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         room = self._isolation.room(Path(step.argv[0]), step.name, site, limits)
-        command = process.Command(step.argv, site.dir, self._environment(site), room)
+        command = process.Command(step.argv, site.dir, self._environment(site, step.name), room)
         ended = process.run(command, limits, on_line, stdout=stdout)
         # An engine that was told to stop and still came to a good end has done all that it was to do: say so.
         ending = "ok" if ended.exit_code in step.good else ended.interrupted or "failed"
         return StepResult(step.name, ending, ended.exit_code, ended.output, ended.seconds)
 
-    def _environment(self, site: Site) -> dict[str, str]:
+    def _environment(self, site: Site, step: str) -> dict[str, str]:
         """All that the process sees. Ours come last, so that no environment file overrides them."""
         temporary = str(self._isolation.inside(site.tmp_dir, site))
         ours = {
@@ -225,6 +229,8 @@ class TerraformEngine:
             "TF_WORKSPACE": site.workspace,
             "TMPDIR": temporary,
         }
+        if step == "init":
+            ours |= self._modules.environment(site.environment)
         if self._provider_cache is not None:
             ours["TF_PLUGIN_CACHE_DIR"] = str(self._isolation.inside(self._provider_cache, site))
         # GOGC: an engine lives for a moment, so that collecting garbage less often saves a sixth of its time

@@ -12,9 +12,11 @@ import os
 import select
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from prbot.ports import Conflict, Transient
 
@@ -60,6 +62,7 @@ class PrivateNetwork:
 
         Transient if it cannot be made ready in time.
         """
+        _wait_for_its_user(pid)
         with _namespaces(pid) as (user, network):
             slirp = _connect(user, network, ends_with)
             try:
@@ -71,6 +74,22 @@ class PrivateNetwork:
             yield
         finally:
             _end(slirp)
+
+
+def _wait_for_its_user(pid: int) -> None:
+    """Until the room's user is mapped, whoever enters it is nobody there, and may do nothing."""
+    deadline = time.monotonic() + _READY_SECONDS
+    while not _uid_map(pid).strip():
+        if time.monotonic() > deadline:
+            raise Transient("bubblewrap did not make a room in time")
+        time.sleep(0.001)
+
+
+def _uid_map(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/uid_map").read_text(encoding="ascii")
+    except OSError as error:
+        raise Transient("the engine's room was gone before its network was ready") from error
 
 
 @contextmanager
