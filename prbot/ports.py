@@ -339,6 +339,14 @@ class Engine(Protocol):
         """Apply exactly `plan_file`, whose digest must be the seal's (else Conflict, and nothing was started)."""
         ...
 
+    def state(self, site: Site, limits: Limits) -> tuple[StepResult, StatePosition]:
+        """Where the state is now; no lineage where there is none. Its content goes nowhere."""
+        ...
+
+    def lock_holder(self, site: Site, limits: Limits) -> StateLock | None:
+        """Who holds the state's lock at this moment, found by trying to take it; None if nobody does."""
+        ...
+
     def basis(self, site: Site, plan_file: Path, key: bytes) -> PlanBasis:
         """What `plan_file`, just made at `site`, rests on; `key` is for the backend's digest. Starts no process.
         Conflict if one of the engine's files is not what it should be."""

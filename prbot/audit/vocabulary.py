@@ -51,6 +51,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "run.held": "The fresh plan is not what was approved; the run waits for an approval of the new one.",
         "run.released": "A held run may go on.",
         "run.unknown": "The worker was lost during an apply: nobody knows what was done.",
+        "run.inspected": "An unknown run's state was compared with what it was, and its lock looked at.",
         "run.resolved": "A person, or the state, settled what became of an unknown run.",
         "late_result": "A worker that had lost its right to act came with a result; it was not used.",
         "convergence.checked": "What a plan right after an apply still wants to change.",

@@ -11,6 +11,7 @@ from prbot.disk import remove
 from prbot.flows.admission import admit_runs
 from prbot.flows.nudge import look_at, report_soon
 from prbot.flows.services import Services
+from prbot.flows.unknown import LOOK
 from prbot.store import inbox, posts, runs, slots
 from prbot.store.tables import Run, Slot
 
@@ -41,7 +42,8 @@ def started(services: Services) -> None:
 def _tidy(services: Services) -> None:
     """Remove what dead processes left on disk; runs that an engine may still be at keep theirs."""
     with services.db.read() as tx:
-        alive = {run.id for run in runs.with_status(tx, LIVE | {RunStatus.UNKNOWN})}
+        kept = [run.id for run in runs.with_status(tx, LIVE | {RunStatus.UNKNOWN})]
+    alive = {*kept, *(run + LOOK for run in kept)}
     services.git.prune(alive)
     for place in services.places.scratch.glob("*"):
         if place.name not in alive:
@@ -83,11 +85,8 @@ def _take_from_the_dead(services: Services, tx: Session, slot: Slot) -> None:
     )
     now = services.clock.now()
     if run.status is RunStatus.APPLYING:
-        run.error = (
-            "The worker that was applying this was lost. Nobody knows how far it came, and prbot does not apply it "
-            "again by itself. Look at the resources and the state; then `prbot plan` here shows what is left, and "
-            "`prbot unlock` gives the change up."
-        )
+        run.error = "The worker that was applying this was lost, and nobody knows how far it came."
+        services.jobs.enqueue(tx, "inspect", {"run": run.id})
         runs.step(tx, run, RunStatus.UNKNOWN, now)
         services.audit.append(
             tx,

@@ -164,14 +164,18 @@ def kept_summary(summary: PlanSummary) -> dict[str, object]:
 
 @contextmanager
 def bench(
-    services: Services, run: Run, pull: PullRow, environment: Mapping[str, str], timeout: float
+    services: Services, run: Run, pull: PullRow, environment: Mapping[str, str], timeout: float, owner: str = ""
 ) -> Iterator[Bench]:
-    """A clean checkout of the run's commit, ready for the engine; all of it is gone afterwards."""
+    """A clean checkout of the run's commit, ready for the engine; all of it is gone afterwards.
+
+    Its directories are called after `owner`, or the run.
+    """
+    owner = owner or run.id
     commits = [run.head_sha, run.base_sha] if run.goal is Goal.PLAN else [run.commit]
     services.git.fetch(pull.repository, shas=commits, token=services.forge.clone_token(run.repo))
     if run.goal is Goal.PLAN:  # nobody pushed this commit: it is made again where another worker made it
         services.git.merge(pull.repository, run.base_sha, run.head_sha)
-    place = services.places.scratch / run.id
+    place = services.places.scratch / owner
     remove(place)
     for name in ("data", "tmp"):
         (place / name).mkdir(parents=True, mode=0o700)
@@ -180,7 +184,7 @@ def bench(
     )
     sink = OutputSink(services.db, run.id)
     try:
-        with services.git.checkout(pull.repository, run.commit, owner=run.id) as tree:
+        with services.git.checkout(pull.repository, run.commit, owner=owner) as tree:
             site = Site(tree, tree / run.dir, run.workspace, place / "data", place / "tmp", environment)
             limits = Limits(services.running.begin(run.id), timeout)
             yield Bench(services, run, services.rules(run.repo), site, limits, masks, sink)

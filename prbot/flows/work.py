@@ -10,7 +10,7 @@ import structlog
 from prbot.audit.entries import PRBOT
 from prbot.core.ids import PullKey
 from prbot.core.runs import Goal, RunStatus
-from prbot.flows import apply, plan, pulls, report
+from prbot.flows import apply, plan, pulls, report, unknown
 from prbot.flows.admission import admit_runs
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
@@ -27,6 +27,7 @@ def work(services: Services) -> Mapping[str, Callable[[Job], None]]:
     return {
         "pull": lambda job: _look_at(services, _pull_of(job)),
         "report": lambda job: _report(services, _pull_of(job)),
+        "inspect": lambda job: _inspect(services, job.args["run"]),
         "run": lambda job: execute_run(services, job.args["run"]),
     }
 
@@ -62,6 +63,13 @@ def _look_at(services: Services, pull: PullKey) -> None:
 def _report(services: Services, pull: PullKey) -> None:
     with _bound(pull), _alone(services, slots.report_slot(pull)):
         report.execute(services, pull)
+
+
+def _inspect(services: Services, run_id: str) -> None:
+    with services.db.read() as tx:
+        run = tx.get_one(Run, run_id)
+    with _alone(services, slots.project_slot(run.project)):
+        unknown.inspect(services, run_id)
 
 
 def execute_run(services: Services, run_id: str) -> None:
@@ -128,6 +136,8 @@ def _broke(services: Services, run: Run, held: slots.Held) -> None:
             outcome="unknown" if applying else "failed",
             facts={"why": "an internal error"},
         )
+        if applying:
+            services.jobs.enqueue(tx, "inspect", {"run": mine.id})
         slots.free(tx, held)
         tx.flush()
         admit_runs(services, tx)

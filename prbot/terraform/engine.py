@@ -13,7 +13,7 @@ from typing import IO, Any, Literal, NoReturn
 from filelock import FileLock, Timeout
 from python_terraform import IsFlagged, Terraform
 
-from prbot.core.plans import Seal
+from prbot.core.plans import Seal, StatePosition
 from prbot.ports import (
     Conflict,
     EngineVersion,
@@ -64,7 +64,7 @@ class CommandLine(Terraform):  # type: ignore[misc]  # python-terraform has no t
 class _Step:
     """A command to run. `good` are the exit codes that mean success."""
 
-    name: Literal["init", "plan", "show", "apply"]
+    name: Literal["init", "plan", "show", "state", "apply"]
     argv: list[str]
     good: tuple[int, ...] = (0,)
 
@@ -151,24 +151,19 @@ class TerraformEngine:
 
     def show(self, site: Site, plan_file: Path, limits: Limits) -> tuple[StepResult, dict[str, Any]]:
         """The plan as `show -json` gives it, which touches no disk and no log; `{}` unless the result is ok."""
-        step = _Step(
-            "show",
-            self._commands().build(
-                "show", str(self._isolation.inside(plan_file, site)), json=IsFlagged, no_color=IsFlagged
-            ),
-        )
-        with open(os.memfd_create("plan"), "w+b") as sink:
-            result = self._run(step, site, limits, lambda line: None, stdout=sink)
-            if not result.ok:
-                return result, {}
-            if sink.seek(0, os.SEEK_END) > evidence.MOST_PLAN:
-                raise Conflict(f"the plan is larger than {evidence.MOST_PLAN >> 20} MiB as JSON")
-            sink.seek(0)
-            try:
-                shown: dict[str, Any] = json.load(sink)
-            except ValueError:
-                raise Conflict("the engine's `show -json` gave something that is not JSON") from None
-        return result, shown
+        where = str(self._isolation.inside(plan_file, site))
+        argv = self._commands().build("show", where, json=IsFlagged, no_color=IsFlagged)
+        return self._document(_Step("show", argv), site, limits)
+
+    def state(self, site: Site, limits: Limits) -> tuple[StepResult, StatePosition]:
+        """Where the state is now, by `state pull`; no lineage where there is none. Its content goes nowhere."""
+        result, document = self._document(_Step("state", self._commands().build("state", "pull")), site, limits)
+        return result, evidence.position_of(document) if document else StatePosition(None, None)
+
+    def lock_holder(self, site: Site, limits: Limits) -> StateLock | None:
+        """Who holds the state's lock at this moment, found by trying to take it; None if nobody does."""
+        argv = self._command("plan", lock_timeout="0s", refresh=False)
+        return evidence.state_lock(self._run(_Step("plan", argv), site, limits, lambda line: None))
 
     def apply(
         self, site: Site, plan_file: Path, limits: Limits, on_line: OnLine, *, slot: HeldSlot, seal: Seal
@@ -198,6 +193,21 @@ class TerraformEngine:
     def state_lock(self, result: StepResult) -> StateLock | None:
         """Who held the state lock that a step failed to get; None if it did not fail for that."""
         return evidence.state_lock(result)
+
+    def _document(self, step: _Step, site: Site, limits: Limits) -> tuple[StepResult, dict[str, Any]]:
+        """The JSON that a step prints, kept off disk and logs; `{}` unless the result is ok, or for none at all."""
+        with open(os.memfd_create(step.name), "w+b") as sink:
+            result = self._run(step, site, limits, lambda line: None, stdout=sink)
+            if not result.ok or not (size := sink.seek(0, os.SEEK_END)):
+                return result, {}
+            if size > evidence.MOST_PLAN:
+                raise Conflict(f"what `{step.name}` gave is larger than {evidence.MOST_PLAN >> 20} MiB")
+            sink.seek(0)
+            try:
+                document: dict[str, Any] = json.load(sink)
+            except ValueError:
+                raise Conflict(f"the engine's `{step.name}` gave something that is not JSON") from None
+        return result, document
 
     def _commands(self) -> CommandLine:
         return CommandLine(versions.find(self._binary))

@@ -43,10 +43,14 @@ def state_position(plan_file: Path) -> StatePosition:
         with zipfile.ZipFile(io.BytesIO(read_regular(plan_file, MOST_PLAN))) as archive:
             if archive.getinfo("tfstate").file_size > MOST_PLAN:
                 raise Unreadable("its state is too large")
-            state = json.loads(archive.read("tfstate"))
-        lineage, serial = str(state["lineage"]), int(state["serial"])
+            return position_of(json.loads(archive.read("tfstate")))
     except (OSError, Unreadable, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
         raise Conflict(f"{plan_file.name} is not a saved plan that can be read ({type(error).__name__})") from error
+
+
+def position_of(state: dict[str, Any]) -> StatePosition:
+    """Of a state's document; no lineage for one of nothing. KeyError, ValueError or TypeError if it is not a state."""
+    lineage, serial = str(state["lineage"]), int(state["serial"])
     return StatePosition(lineage, serial) if lineage else StatePosition(None, None)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from prbot.core.runs import RunStatus
 from tests.faults.workers import WorkerProcess, stage, until
-from tests.flows.app import tf
+from tests.flows.app import shared_with_engines, tf
 
 
 def test_killed_right_after_the_202_and_during_a_plan_every_plan_is_there_once(tmp_path: Path) -> None:
@@ -53,8 +53,42 @@ def test_killed_in_an_apply_it_is_never_applied_again_and_the_pull_request_says_
         assert again.end() == 0
         assert engine.calls("apply") == 1
         assert app.runs(pull, "apply")[-1].status == RunStatus.UNKNOWN
-        assert "unknown" in pull.comments()[-1].body.lower()
+        said = pull.comments()[-1].body
+        assert "Outcome unknown" in said
+        assert "There was no state before, and there is none now" in said
         assert app.holder("net") == pull.number
+
+
+def test_an_unknown_apply_tells_what_the_state_and_its_lock_say_and_there_are_two_ways_on(tmp_path: Path) -> None:
+    with stage(tmp_path) as (app, _):
+        infra = app.repo()
+        flag, go = (shared_with_engines(tmp_path) / name for name in ("begun", "go"))
+        slow = (
+            'resource "terraform_data" "slow" {\n provisioner "local-exec" {\n'
+            f'  command = "touch {flag}; while [ ! -e {go} ]; do sleep 0.1; done"\n }}\n}}\n'
+        )
+        pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1) + slow})
+        worker = WorkerProcess(app)
+        app.settle()
+        pull.approve(by="bo")
+        app.settle()
+        pull.merge(by="al")
+        until(flag.exists)
+        worker.kill()
+        again = WorkerProcess(app)
+        app.settle()
+        assert "Terraform's own lock on the state is held by" in pull.comments()[-1].body
+        go.touch()  # the engine outlived its worker, and comes to its end
+        until(lambda: not infra.state_locked("net"))
+        assert infra.state("net") == {"v": "1"}
+        pull.comment(by="al", body="prbot plan")
+        app.settle()
+        assert app.runs(pull, "apply")[-1].status == RunStatus.NO_CHANGES
+        assert app.holder("net") is None
+        inspected = app.audit("run.inspected")
+        assert len(inspected) == 1
+        assert inspected[0]["facts"]["lock"]
+        assert again.end() == 0
 
 
 def test_a_drained_worker_finishes_its_apply(tmp_path: Path) -> None:

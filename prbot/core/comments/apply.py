@@ -153,8 +153,11 @@ def _told(project: AppliedProject, prefix: str) -> Iterator[str]:
             )
         case RunStatus.UNKNOWN:
             yield (
-                "It was being applied when its worker was lost. It is not applied again by itself. Somebody with "
-                "maintain access should compare the state and the resources with the plan; the lock is kept until then."
+                "It was being applied when its worker was lost. It is not applied again by itself, and the lock is "
+                "kept. Compare the resources and the state with the plan. Then there are two ways on: "
+                f"{code(f'{prefix} plan')} here plans what is left, and {code(f'{prefix} apply')} then applies what "
+                f"lies within what was approved; {code(f'{prefix} unlock')}, by somebody with maintain access, gives "
+                "the change up."
             )
         case RunStatus.APPLIED if project.convergence not in ("", CLEAN):
             yield (
