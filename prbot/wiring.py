@@ -170,6 +170,11 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
     return replace(services, **overrides) if overrides else services
 
 
+def open_forge(settings: Settings) -> GitHubForge:
+    """The forge alone, for commands that only look at it. WrongSettings, Unavailable or ValueError without a token."""
+    return GitHubForge(settings.github_api_url, _tokens(settings))
+
+
 def check_engine(services: Services) -> str:
     """The engine's name and version. WrongSettings, with what to do, if there is none, it is too old, or its processes
     cannot be isolated as the settings ask."""

@@ -53,6 +53,16 @@ def migrate(config: Config = None) -> None:
 
 
 @app.command()
+def doctor(
+    config: Config = None, as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False
+) -> None:
+    """Look at everything that this installation needs, and say what to do about what is wrong. Changes nothing."""
+    from prbot.cli.doctor import doctor as run
+
+    raise typer.Exit(run(config, as_json=as_json))
+
+
+@app.command()
 def demo(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     stay: Annotated[bool, typer.Option("--serve", help="Stay up afterwards, to play with.")] = False,

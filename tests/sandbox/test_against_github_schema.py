@@ -41,6 +41,7 @@ class Ask(NamedTuple):
 
 ASKS = [
     Ask("GET", "/user"),
+    Ask("GET", "/user/repos"),
     Ask("GET", "/rate_limit"),
     Ask("GET", REPO),
     Ask("GET", f"{REPO}/pulls", query="?state=all"),
