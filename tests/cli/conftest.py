@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 Prbot = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -25,8 +26,9 @@ def settings(tmp_path: Path) -> dict[str, str]:
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """This process's, with those settings and no others."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PRBOT_")} | dict(settings)
+    """This process's, with those settings and no others; commands find this tree's prbot from any directory."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PRBOT_")}
+    return kept | {"PYTHONPATH": str(ROOT)} | dict(settings)
 
 
 @pytest.fixture
