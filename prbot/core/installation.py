@@ -143,9 +143,9 @@ def _settings(place: PurePath, answers: Answers, host: Host) -> str:
 
 
 def _systemd(place: PurePath, host: Host) -> str:
-    program, *words = [*host.program, "serve", "--config", str(place / SETTINGS)]
+    arguments = (*host.program[1:], "serve", "--config", str(place / SETTINGS))
     # in arguments, and there alone, a $ begins a variable
-    command = " ".join([_quoted(program), *(_quoted(word).replace("$", "$$") for word in words)])
+    command = " ".join([_quoted(host.program[0]), *(_quoted(word).replace("$", "$$") for word in arguments)])
     # Mapping uid 0 into a user namespace takes a capability; everybody else's uid does not.
     capabilities = "" if host.uid == 0 else "CapabilityBoundingSet=\n"
     return _SYSTEMD.substitute(
@@ -171,7 +171,8 @@ def _compose(place: PurePath, answers: Answers, host: Host) -> str:
         "environment": {"PRBOT_BIND": f"0.0.0.0:{PORT}"},
         "ports": [f"127.0.0.1:{PORT}:{PORT}"],
         "volumes": [_bind(place), _bind(place / DATA, read_only=False), *map(_bind, _outside(place, answers))],
-        "cap_drop": ["ALL"],
+        **({} if host.uid == 0 else {"cap_drop": ["ALL"]}),
+        "devices": ["/dev/net/tun"],
         "security_opt": [
             "no-new-privileges:true",
             "seccomp:unconfined",
@@ -260,14 +261,15 @@ KillMode=mixed
 TimeoutStopSec=3h
 UMask=0077
 
-# Not here, as bubblewrap needs them to keep plans apart: RestrictNamespaces, a SystemCallFilter without @mount, and
-# whatever covers parts of /proc (ProtectKernelTunables, ProtectKernelLogs, ProtectProc, ProcSubset).
+# Left out, as bubblewrap and slirp4netns, which keep plans apart, need them: RestrictNamespaces, PrivateDevices, a
+# SystemCallFilter without @mount, and what covers parts of /proc (ProtectKernelTunables, ProtectKernelLogs, …).
 NoNewPrivileges=yes
 ${capabilities}ProtectSystem=strict
 ReadWritePaths=$data
 ProtectHome=read-only
 PrivateTmp=yes
-PrivateDevices=yes
+DevicePolicy=closed
+DeviceAllow=/dev/net/tun rw
 ProtectClock=yes
 ProtectKernelModules=yes
 LockPersonality=yes
@@ -280,8 +282,8 @@ WantedBy=multi-user.target
 
 _COMPOSE_HEAD = """\
 # The image: docker build -t prbot:{version} --build-arg TERRAFORM_SHA256=… . in a clone of prbot (see its Dockerfile).
-# Everything has the same path inside as outside. seccomp, apparmor and systempaths are unconfined, as bubblewrap needs
-# namespaces and an unmasked /proc to keep plans apart; all capabilities are dropped. A TLS proxy belongs in front.
+# Everything has the same path inside as outside. To keep plans apart, bubblewrap needs namespaces and an unmasked /proc
+# (so seccomp, apparmor and systempaths are unconfined), and slirp4netns /dev/net/tun. A TLS proxy belongs in front.
 """
 
 _NEXT = Template("""\

@@ -23,6 +23,7 @@ from prbot.store import migrate
 from prbot.store.database import Database
 from prbot.terraform.engine import TerraformEngine
 from prbot.terraform.environment import EnvFile
+from prbot.wiring import isolation_for
 
 _ENGINE = "Install Terraform 1.10 or later, or OpenTofu 1.7 or later, or set PRBOT_ENGINE to the path of one."
 
@@ -40,7 +41,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _rules(settings)
     yield _engine(settings)
     yield _git()
-    yield verdicts.isolation_off()
+    yield _isolation(settings)
 
 
 def _directory(data: Path) -> Finding:
@@ -153,6 +154,16 @@ def _engine(settings: Settings) -> Finding:
     except Unavailable as problem:
         return failed("engine", str(problem), _ENGINE)
     return ok("engine", f"{found.product} {found.version}")
+
+
+def _isolation(settings: Settings) -> Finding:
+    with tempfile.TemporaryDirectory() as etc:
+        try:
+            keeps = isolation_for(settings, Path(etc)).check()
+        except (Unavailable, WrongSettings) as problem:
+            return failed("isolation", str(problem), "Do that, then run prbot doctor again: no plan runs without.")
+    private = settings.isolation_network == "private"
+    return verdicts.isolation(keeps, off=settings.isolation == "off", own_network=private)
 
 
 def _git() -> Finding:

@@ -35,7 +35,7 @@ def infra(world: World) -> SandboxRepo:
 
 @pytest.fixture
 def installed(settings: dict[str, str], world: World, infra: SandboxRepo, free_port: int) -> dict[str, str]:
-    """Settings of an installation that is right, but for its isolation and that it does not run yet."""
+    """Settings of an installation that is right, but that it does not run yet."""
     bind = f"127.0.0.1:{free_port}"
     world.connect(f"http://{bind}/webhooks/github", secret=settings["PRBOT_GITHUB_WEBHOOK_SECRET"])
     return {
@@ -63,7 +63,7 @@ def test_before_the_first_start_nothing_fails_and_what_needs_a_server_is_put_off
 ) -> None:
     found = examined(prbot, installed, 0)
     assert verdicts(found) == {
-        "isolation": "warning", "acme/infra webhook": "warning", "public URL": "skipped",
+        "acme/infra webhook": "warning", "public URL": "skipped",
     }  # fmt: skip
     assert "prbot serve" in found["public URL"]["advice"]
     assert not Path(installed["PRBOT_DATA_DIR"]).exists()
@@ -77,7 +77,7 @@ def test_a_running_server_gets_a_signed_ping_by_its_public_url(
         world.connect(infra.data.hooks[0].url, secret=installed["PRBOT_GITHUB_WEBHOOK_SECRET"])
         world.settle_hooks()
         found = examined(prbot, installed, 0)
-        assert verdicts(found) == {"isolation": "warning"}
+        assert verdicts(found) == {}
         assert "taken" in found["webhook secret"]["said"]
 
         other = examined(prbot, {**installed, "PRBOT_GITHUB_WEBHOOK_SECRET": "another-secret"}, 1)
@@ -177,9 +177,17 @@ def test_a_missing_engine_git_and_key_each_say_what_to_do(
     found = examined(
         prbot, {**installed, "PATH": str(only_python), "PRBOT_SECRET_KEY_FILE": str(tmp_path / "none.key")}, 1
     )
-    assert {name for name, verdict in verdicts(found).items() if verdict == "failed"} == {"engine", "git", "secret key"}
+    assert {name for name, verdict in verdicts(found).items() if verdict == "failed"} == {
+        "engine", "git", "isolation", "secret key",
+    }  # fmt: skip
     assert "Terraform" in found["engine"]["advice"]
     assert "git" in found["git"]["advice"]
+    assert "bubblewrap" in found["isolation"]["said"]
+
+
+def test_isolation_that_is_switched_off_is_warned_of(prbot: Prbot, installed: dict[str, str]) -> None:
+    found = examined(prbot, {**installed, "PRBOT_ISOLATION": "off"}, 0)
+    assert found["isolation"]["verdict"] == "warning"
 
 
 def test_keys_that_others_can_read_and_a_rules_file_with_a_typo_fail(
@@ -247,5 +255,5 @@ def test_what_is_printed_for_people_ends_with_a_count(prbot: Prbot, installed: d
     done = prbot(installed, "doctor")
     assert done.returncode == 0
     lines = done.stdout.splitlines()
-    assert lines[-1] == f"2 warning, 1 skipped, {sum(line.startswith('ok ') for line in lines)} ok"
+    assert lines[-1] == f"1 warning, 1 skipped, {sum(line.startswith('ok ') for line in lines)} ok"
     assert all(line.startswith(("ok ", "warning ", "failed ", "skipped ", " ")) for line in lines[:-2])

@@ -61,6 +61,13 @@ def test_a_secret_is_kept_from_others_and_out_of_git(mode: int, checkout: Path |
     assert machine.secret_file("secret key", Path("/k"), mode, checkout).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("off", "own_network", "verdict"), [(False, True, "ok"), (False, False, "warning"), (True, True, "warning")]
+)
+def test_plans_that_are_not_kept_apart_are_warned_of(off: bool, own_network: bool, verdict: str) -> None:
+    assert machine.isolation("bubblewrap 0.8.0", off=off, own_network=own_network).verdict == verdict
+
+
 def test_the_file_system_is_that_of_the_deepest_mount() -> None:
     mounts = "/dev/a / ext4 rw 0 0\nsrv:/x /srv nfs4 rw 0 0\n/dev/b /srv/my\\040disk xfs rw 0 0\nbroken\n"
     assert machine.file_system(Path("/srv/data/prbot.db"), mounts) == "nfs4"

@@ -96,11 +96,17 @@ def git(version: str) -> Finding:
     return ok("git", f"git {numbers}")
 
 
-def isolation_off() -> Finding:
-    """Engine processes run with prbot's own rights."""
-    said = "off: a plan runs the pull request's code with prbot's own rights, key files and database included"
-    advice = "Let only people open pull requests whom you would let run code on this host."
-    return warning("isolation", said, advice)
+def isolation(keeps: str, *, off: bool, own_network: bool) -> Finding:
+    """What keeps engine processes apart from prbot, once it was found to work."""
+    if off:
+        said = "off: a plan runs the pull request's code with prbot's own rights, key files and database included"
+        advice = "Say PRBOT_ISOLATION=required, or let only people open pull requests who may run code on this host."
+        return warning("isolation", said, advice)
+    if not own_network:
+        said = f"{keeps}: plans reach what listens on this host, and the cloud's metadata service"
+        advice = "Say PRBOT_ISOLATION_NETWORK=private, or keep this user off the metadata service by other means."
+        return warning("isolation", said, advice)
+    return ok("isolation", keeps)
 
 
 def environments(plan: PurePath | None, apply: PurePath | None) -> Finding | None:
