@@ -293,7 +293,7 @@ At GitHub
   2. Add a webhook (the repository's or organisation's settings, Webhooks):
      URL $url
      content type application/json; its secret is the one line of $secret
-     events: Pull requests, Pull request reviews, Issue comments
+     events: Pull requests, Pull request reviews, Issue comments, and Merge groups where you use a merge queue
   3. Make prbot/gate a required status of the default branch, and never prbot/apply, which comes after the merge.
 
 Keep a copy of the keys that the first start makes (secret.key, audit.key in the data directory) somewhere else.

@@ -58,7 +58,8 @@ class GitHubSurvey:
         if protection is not None:  # else there may be no commit to ask about
             self._try(missing, "commit statuses: read", "/repos/{repo}/commits/{branch}/status", repo, branch=branch)
         rules = self._rules(repo, branch)
-        known = [each for each in (protection, rules) if each is not None]
+        ruled = None if rules is None else _required(rules)
+        known = [each for each in (protection, ruled) if each is not None]
         return RepositorySetup(
             name=repo,
             default_branch=branch,
@@ -67,6 +68,7 @@ class GitHubSurvey:
             missing=tuple(missing),
             hooks=self._hooks(repo),
             required=frozenset().union(*known) if known else None,
+            merge_queue=any(find(rule, "type") == "merge_queue" for rule in rules or ()),
         )
 
     def _protection(self, repo: str, branch: str, missing: list[str]) -> frozenset[str] | None:
@@ -82,14 +84,12 @@ class GitHubSurvey:
         named = {name for name in _list(find(document, f"{checks}.contexts")) if isinstance(name, str)}
         return _contexts(find(document, f"{checks}.checks")) | named
 
-    def _rules(self, repo: str, branch: str) -> frozenset[str] | None:
-        """The required statuses of the rule sets that hold for a branch; None where they cannot be read."""
+    def _rules(self, repo: str, branch: str) -> list[Any] | None:
+        """The rules that hold for a branch; None where they cannot be read."""
         try:
-            rules = self._github.get_all("/repos/{repo}/rules/branches/{branch}", repo, branch=branch)
+            return self._github.get_all("/repos/{repo}/rules/branches/{branch}", repo, branch=branch)
         except (Denied, NotFound):
             return None
-        checks = (find(rule, "parameters.required_status_checks") for rule in rules)
-        return frozenset().union(*(_contexts(each) for each in checks))
 
     def _hooks(self, repo: str) -> tuple[Hook, ...] | None:
         try:
@@ -121,6 +121,10 @@ def _hook(document: object) -> Hook:
         verifies_tls=str(find(document, "config.insecure_ssl")) != "1",
         last_status=status if isinstance(status, int) else 0,
     )
+
+
+def _required(rules: list[Any]) -> frozenset[str]:
+    return frozenset().union(*(_contexts(find(rule, "parameters.required_status_checks")) for rule in rules))
 
 
 def _contexts(checks: object) -> frozenset[str]:

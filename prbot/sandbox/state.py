@@ -122,7 +122,7 @@ class Hook:
     secret: str
     form: bool
     created_at: datetime
-    events: tuple[str, ...] = ("issue_comment", "pull_request", "pull_request_review", "push", "status")
+    events: tuple[str, ...] = ("issue_comment", "merge_group", "pull_request", "pull_request_review", "push", "status")
     active: bool = True
 
 

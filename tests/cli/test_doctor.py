@@ -164,8 +164,10 @@ def test_a_clock_that_is_off_fails(prbot: Prbot, installed: dict[str, str], worl
 def test_a_webhook_without_an_event_that_is_needed_fails(
     prbot: Prbot, installed: dict[str, str], infra: SandboxRepo
 ) -> None:
+    infra.protect("main", GATE, [{"type": "merge_queue"}])
     infra.data.hooks[0].events = ("pull_request", "push")
-    assert "issue_comment, pull_request_review" in examined(prbot, installed, 1)["acme/infra webhook"]["said"]
+    found = examined(prbot, installed, 1)["acme/infra webhook"]
+    assert "issue_comment, merge_group, pull_request_review" in found["said"]
 
 
 def test_a_missing_engine_git_and_key_each_say_what_to_do(

@@ -19,7 +19,7 @@ def setup(**over: object) -> RepositorySetup:
     """A repository with nothing to complain of."""
     facts: dict[str, object] = {
         "name": "acme/infra", "default_branch": "main", "may_push": True, "archived": False, "missing": (),
-        "hooks": (HOOK,), "required": frozenset({"prbot/gate"}),
+        "hooks": (HOOK,), "required": frozenset({"prbot/gate"}), "merge_queue": False,
     }  # fmt: skip
     return RepositorySetup(**{**facts, **over})  # type: ignore[arg-type]
 
@@ -152,6 +152,7 @@ def test_a_glob_that_nothing_fits_fails() -> None:
         ({"may_push": False}, "failed", "no write access"),
         ({"hooks": None}, "skipped", "may not read the repository's webhooks"),
         ({"hooks": ()}, "warning", "no webhook of this repository"),
+        ({"merge_queue": True}, "failed", "not told of merge_group"),
         ({"required": None}, "skipped", "may not read the rules of main"),
         ({"required": frozenset()}, "warning", "does not require prbot/gate"),
         ({"required": frozenset({"prbot/gate", "prbot/apply"})}, "failed", "only after the merge"),

@@ -39,6 +39,8 @@ class RepositorySetup:
     """None where the token may not read them."""
     required: frozenset[str] | None
     """The statuses that the default branch requires before a merge. None where the token may not read the rules."""
+    merge_queue: bool
+    """Whether the default branch has one."""
 
 
 def clock(ours: datetime, theirs: datetime) -> Finding:
@@ -106,21 +108,20 @@ def _webhook(setup: RepositorySetup, hook_urls: tuple[str, ...]) -> Finding:
     if not hook_urls:
         return skipped(check, "without a public URL nothing tells which webhook is ours", "Set PRBOT_PUBLIC_URL.")
     wanted = hook_urls[0]
+    needed = NEEDED_EVENTS | {"merge_group"} if setup.merge_queue else NEEDED_EVENTS
     if setup.hooks is None:
         said = "the token may not read the repository's webhooks"
         return skipped(check, said, f"Look yourself (Settings, Webhooks): one must point to {wanted}.")
     ours = [hook for hook in setup.hooks if hook.url.rstrip("/") in hook_urls]
     if not ours:
-        advice = (
-            f"Add one that points to {wanted} (JSON; {_listed(NEEDED_EVENTS)}). One of the organisation is as good."
-        )
+        advice = f"Add one that points to {wanted} (JSON; {_listed(needed)}). One of the organisation is as good."
         return warning(check, "no webhook of this repository points to this server", advice)
-    found = [_hook(check, hook) for hook in ours]
+    found = [_hook(check, hook, needed) for hook in ours]
     return next((finding for finding in found if finding.verdict != "ok"), found[0])
 
 
-def _hook(check: str, hook: Hook) -> Finding:
-    lacking = NEEDED_EVENTS - hook.events
+def _hook(check: str, hook: Hook, needed: frozenset[str]) -> Finding:
+    lacking = needed - hook.events
     if not hook.active:
         return failed(check, f"the webhook to {hook.url} is switched off", "Tick Active in its settings.")
     if lacking and "*" not in hook.events:
