@@ -112,6 +112,7 @@ def _secret_files(settings: Settings) -> Iterator[Finding]:
     files = {
         "token file": settings.github_token_file,
         "webhook secret file": settings.github_webhook_secret_file,
+        "module token file": settings.module_token_file,
         "plan environment": settings.plan_env_file,
         "apply environment": settings.apply_env_file,
     }
