@@ -24,6 +24,13 @@ class WrongSettings(Exception):
     """The settings cannot be used; each line of the message names one and says what is expected."""
 
 
+def _secrets_in(secret: str) -> tuple[str, ...]:
+    parts = tuple(secret.split())
+    if not parts or min(map(len, parts)) < 8:
+        raise ValueError("at least 8 characters each")
+    return parts
+
+
 def is_loopback(url: str) -> bool:
     """Whether a URL's host is this machine's own."""
     host = urlsplit(url).hostname or ""
@@ -48,9 +55,10 @@ class Settings(BaseSettings):
     github_api_url: str = Field("https://api.github.com", description="https URL of GitHub's REST API")
     github_token: SecretStr | None = Field(None, description="a token")
     github_token_file: Path | None = Field(None, description="a file that holds a token")
-    github_webhook_secret: SecretStr = Field(
-        description="the webhook's secret; two while rotating, with a space between"
+    github_webhook_secret: SecretStr | None = Field(
+        None, description="the webhook's secret; two while rotating, with a space between"
     )
+    github_webhook_secret_file: Path | None = Field(None, description="a file that holds the webhook's secret")
     repo_allowlist: Annotated[tuple[str, ...], NoDecode] = Field(
         description="owner/name globs, comma-separated, such as acme/*"
     )
@@ -113,10 +121,21 @@ class Settings(BaseSettings):
 
     @field_validator("github_webhook_secret")
     @classmethod
-    def _secret(cls, value: SecretStr) -> SecretStr:
-        parts = value.get_secret_value().split()
-        if not parts or min(map(len, parts)) < 8:
-            raise ValueError("at least 8 characters each")
+    def _secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _secrets_in(value.get_secret_value())
+        return value
+
+    @field_validator("github_webhook_secret_file")
+    @classmethod
+    def _secret_file(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                _secrets_in(value.read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError):
+                raise ValueError(f"{value} is not a text file that can be read") from None
+            except ValueError as short:
+                raise ValueError(f"{value}: {short}") from None
         return value
 
     @field_validator("github_api_url")
@@ -156,6 +175,13 @@ class Settings(BaseSettings):
             raise ValueError("exactly one of PRBOT_GITHUB_TOKEN and PRBOT_GITHUB_TOKEN_FILE is needed")
         return self
 
+    @model_validator(mode="after")
+    def _one_secret(self) -> Self:
+        if (self.github_webhook_secret is None) == (self.github_webhook_secret_file is None):
+            name = f"{PREFIX}GITHUB_WEBHOOK_SECRET"
+            raise ValueError(f"exactly one of {name} and {name}_FILE is needed")
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -169,7 +195,13 @@ class Settings(BaseSettings):
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
-        return tuple(self.github_webhook_secret.get_secret_value().split())
+        """Of a file: what it holds when it is asked. WrongSettings if it cannot be read any more."""
+        if self.github_webhook_secret is not None:
+            return _secrets_in(self.github_webhook_secret.get_secret_value())
+        try:
+            return _secrets_in((self.github_webhook_secret_file or Path()).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as problem:
+            raise WrongSettings(f"PRBOT_GITHUB_WEBHOOK_SECRET_FILE: {problem}") from None
 
     @property
     def git_hosts(self) -> tuple[str, ...]:

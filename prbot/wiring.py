@@ -146,7 +146,9 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
         db=db,
         forge=GitHubForge(settings.github_api_url, tokens),
         git=GitMirrors(data / "git"),
-        engine=TerraformEngine(settings.engine, provider_cache=settings.provider_cache, isolation=_isolation(settings)),
+        engine=TerraformEngine(
+            settings.engine, provider_cache=settings.provider_cache, isolation=isolation_for(settings)
+        ),
         plans=EncryptedPlanStore(LocalPlanStore(settings.plans.absolute()), keyring),
         jobs=_jobs(settings, db, new_id, worker),
         audit=AuditLog(db, audit_keys, clock=clock, new_id=new_id),
@@ -168,6 +170,11 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
         parallel=settings.parallel,
     )
     return replace(services, **overrides) if overrides else services
+
+
+def open_forge(settings: Settings) -> GitHubForge:
+    """The forge alone, for commands that only look at it. WrongSettings, Unavailable or ValueError without a token."""
+    return GitHubForge(settings.github_api_url, _tokens(settings))
 
 
 def check_engine(services: Services) -> str:
@@ -275,7 +282,11 @@ def _module_access(settings: Settings, token: TokenFile | None) -> ModuleAccess:
     return ModuleAccess(partial(token.token, ""), hosts) if token is not None else ModuleAccess()
 
 
-def _isolation(settings: Settings) -> Isolation:
+def isolation_for(settings: Settings, etc: Path | None = None) -> Isolation:
+    """What keeps engine processes apart. The `/etc` that they see is made in `etc`, in the data directory by default.
+
+    WrongSettings if they would see what they may not.
+    """
     if settings.isolation == "off":
         return Unconfined()
     data = settings.data_dir.absolute()
@@ -286,7 +297,7 @@ def _isolation(settings: Settings) -> Isolation:
             raise WrongSettings(f"PRBOT_ISOLATION_{name}: {problem}")
     private = settings.isolation_network == "private"
     return Bubblewrap(
-        made_up_etc(data / "isolation" / "etc", private_network=private),
+        made_up_etc(etc or data / "isolation" / "etc", private_network=private),
         hidden,
         PrivateNetwork() if private else None,
         settings.provider_cache.absolute() if settings.provider_cache is not None else None,
@@ -298,8 +309,9 @@ def _isolation(settings: Settings) -> Isolation:
 def _own_files(settings: Settings) -> Iterator[Path]:
     """Files that the settings name and engines must not see."""
     for path in (
-        settings.secret_key_file, settings.audit_key_file, settings.github_token_file, settings.rules,
-        settings.plan_env_file, settings.apply_env_file, settings.module_token_file,
+        settings.secret_key_file, settings.audit_key_file, settings.github_token_file,
+        settings.github_webhook_secret_file, settings.rules, settings.plan_env_file, settings.apply_env_file,
+        settings.module_token_file,
     ):  # fmt: skip
         if path is not None:
             yield path.absolute()

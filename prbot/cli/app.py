@@ -53,6 +53,40 @@ def migrate(config: Config = None) -> None:
 
 
 @app.command()
+def init(
+    place: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where; made if need be.")] = Path(),
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: the options, and defaults for the rest.")] = False,
+    repos: Annotated[str | None, typer.Option(help="owner/name globs, commas between.")] = None,
+    public_url: Annotated[str | None, typer.Option(help="By which GitHub reaches this server.")] = None,
+    github_token_file: Annotated[str | None, typer.Option(help="The file that holds, or shall hold, a token.")] = None,
+    github_app_id: Annotated[str | None, typer.Option(help="Instead of a token: a GitHub App's id.")] = None,
+    github_app_key_file: Annotated[str | None, typer.Option(help="The file of that App's private key.")] = None,
+    plan_env_file: Annotated[str | None, typer.Option(help="Credentials of plans, NAME=value lines; or none.")] = None,
+    apply_env_file: Annotated[str | None, typer.Option(help="Credentials of applies; those of plans.")] = None,
+    run_by: Annotated[str | None, typer.Option(help="systemd or compose.")] = None,
+) -> None:
+    """Ask five questions and write the files of an installation: settings, rules, secret, and a unit to run it."""
+    from prbot.cli.init import init as run
+
+    given = {
+        "repos": repos, "public-url": public_url, "github-token-file": github_token_file,
+        "github-app-id": github_app_id, "github-app-key-file": github_app_key_file, "plan-env-file": plan_env_file,
+        "apply-env-file": apply_env_file, "run-by": run_by,
+    }  # fmt: skip
+    run(place, given, yes=yes)
+
+
+@app.command()
+def doctor(
+    config: Config = None, as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False
+) -> None:
+    """Look at everything that this installation needs, and say what to do about what is wrong. Changes nothing."""
+    from prbot.cli.doctor import doctor as run
+
+    raise typer.Exit(run(config, as_json=as_json))
+
+
+@app.command()
 def demo(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     stay: Annotated[bool, typer.Option("--serve", help="Stay up afterwards, to play with.")] = False,

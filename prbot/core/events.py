@@ -59,13 +59,25 @@ class ReviewEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueEvent:
+    """A pull request is in the forge's merge queue: `head_sha` is what its base would be with it, and waits to be
+    judged."""
+
+    repo: Repo
+    pull: PullKey
+    sender: str
+    head_sha: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """A delivery that asks nothing of prbot, and why."""
 
     reason: str
 
 
-Event = Ping | PullEvent | CommentEvent | ReviewEvent
+AboutPull = PullEvent | CommentEvent | ReviewEvent | QueueEvent
+Event = Ping | AboutPull
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Literal
 import structlog
 
 from prbot.audit.entries import PRBOT
-from prbot.core.events import CommentEvent, Ignored, Malformed, Ping, PullEvent, ReviewEvent, UnsupportedContent
+from prbot.core.events import AboutPull, Ignored, Malformed, Ping, UnsupportedContent
 from prbot.flows.nudge import look_at
 from prbot.flows.services import Services
 from prbot.store import inbox
@@ -55,7 +55,7 @@ def _keep(
     name: str,
     repo: str | None,
     pull: int | None,
-    event: PullEvent | CommentEvent | ReviewEvent | None,
+    event: AboutPull | None,
     reason: str,
 ) -> Receipt:
     with services.db.write() as tx:

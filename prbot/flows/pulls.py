@@ -8,7 +8,7 @@ from sqlmodel import Session
 from prbot.audit.entries import PRBOT, user
 from prbot.core.branches import governed
 from prbot.core.comments.replies import notice
-from prbot.core.events import CommentEvent, PullEvent, ReviewEvent
+from prbot.core.events import CommentEvent, PullEvent, QueueEvent, ReviewEvent
 from prbot.core.ids import PullKey
 from prbot.core.pulls import Pull, Status, at_least
 from prbot.core.runs import Goal, RunStatus
@@ -62,6 +62,8 @@ def _handle(services: Services, key: PullKey, row: InboxEvent) -> None:
             _read(services, event.repo.clone_url, key, None)
             with services.db.write() as tx:
                 report_soon(services, tx, key)
+        case QueueEvent():
+            _queued(services, _read(services, event.repo.clone_url, key, None), event)
         case None:
             _own(services, _read(services, "", key, None), row)
 
@@ -102,6 +104,16 @@ def _changed(services: Services, pull: Pull, event: PullEvent) -> None:
         _wait_for_a_writer(services, pull)
         return
     plan.start(services, pull, plan.Asked("autoplan", user(event.sender)))
+
+
+def _queued(services: Services, pull: Pull, event: QueueEvent) -> None:
+    """The merge queue asks about a commit of its own. The pull request's own gate was met before it came there."""
+    if not governed(services.rules(pull.key.repo), pull):
+        return
+    with services.db.write() as tx:
+        told = Status("prbot/gate", "success", "not checked: merge queues are not supported yet")
+        report.want_status(tx, pull.key, event.head_sha, told)
+        report_soon(services, tx, pull.key)
 
 
 def _planned(services: Services, pull: Pull) -> bool:

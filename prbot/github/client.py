@@ -17,6 +17,7 @@ from prbot.github.auth import TokenSource
 from prbot.github.budget import RateLimit
 from prbot.github.connections import Connections
 from prbot.github.fields import LOGIN, WrongField, required
+from prbot.github.survey import GitHubSurvey
 from prbot.github.transport import OnRequest, Transport
 from prbot.ports import Denied, NotFound, Transient, Unavailable
 
@@ -82,6 +83,10 @@ class GitHubForge:
     def budget(self) -> RateLimit | None:
         """GitHub's hourly allowance as of its latest reply; None before the first."""
         return self._github.rate_limit
+
+    def survey(self) -> GitHubSurvey:
+        """What an installation is like from here, with the same token and connections."""
+        return GitHubSurvey(self._github)
 
     def close(self) -> None:
         """Close the connections."""

@@ -6,6 +6,7 @@ only that is required, so that a delivery with new or missing extras is still un
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qs
 
@@ -18,6 +19,7 @@ from prbot.core.events import (
     Ping,
     PullAction,
     PullEvent,
+    QueueEvent,
     ReviewEvent,
     UnsupportedContent,
 )
@@ -36,6 +38,8 @@ _PULL_ACTIONS: dict[str, PullAction] = {
     "labeled": "labeled",
     "closed": "closed",
 }
+_QUEUED = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-(\d{1,18})-[0-9a-f]+", re.ASCII)
+"""The branch that a merge queue makes for a pull request: its base, its number, and the commit that it is put on."""
 _REVIEW_ACTIONS: dict[str, Literal["submitted", "dismissed"]] = {"submitted": "submitted", "dismissed": "dismissed"}
 
 
@@ -83,6 +87,8 @@ def _outcome(name: str, document: dict[str, Any]) -> Event | Ignored | Malformed
             return _comment_event(document)
         case "pull_request_review":
             return _review_event(document)
+        case "merge_group":
+            return _queue_event(document)
         case _:
             return Ignored(f"event {_brief(name)} is not used")
 
@@ -141,6 +147,22 @@ def _review_event(document: dict[str, Any]) -> ReviewEvent | Ignored:
         pull=PullKey(repo.name, required(document, "pull_request.number", fields.ID)),
         sender=required(document, "sender.login", fields.LOGIN),
         action=_REVIEW_ACTIONS[action],
+    )
+
+
+def _queue_event(document: dict[str, Any]) -> QueueEvent | Ignored:
+    action = required(document, "action", fields.WORD)
+    if action != "checks_requested":
+        return Ignored(f"merge_group action {action} is not used")
+    number = _QUEUED.fullmatch(required(document, "merge_group.head_ref", fields.BRANCH))
+    if number is None:
+        return Ignored("the merge queue's branch names no pull request")
+    repo = _repo(document)
+    return QueueEvent(
+        repo=repo,
+        pull=PullKey(repo.name, int(number[1])),
+        sender=required(document, "sender.login", fields.LOGIN),
+        head_sha=required(document, "merge_group.head_sha", fields.SHA),
     )
 
 

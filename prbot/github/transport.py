@@ -64,6 +64,10 @@ class Transport:
         """The document at `route`, whose `{…}` are filled with `repo` and `parts`."""
         return self._ask(Request("GET", route, repo, _url(route, repo, parts), query or {})).data
 
+    def headers(self, route: str) -> Mapping[str, str]:
+        """What the reply for `route` says of itself; names in lower case."""
+        return self._ask(Request("GET", route, "", route)).headers
+
     def get_all(self, route: str, repo: str, query: Mapping[str, str] | None = None, **parts: str | int) -> list[Any]:
         """All items of a list, in GitHub's order: one request for each hundred. Conflict beyond 10,000 of them."""
         url = _url(route, repo, parts)

@@ -92,6 +92,7 @@ class Hub:
         return hook
 
     def emit(self, repo: Repository, event: str, payload: dict[str, Any]) -> None:
-        """Send an event to all webhooks of a repository."""
+        """Send an event to the webhooks of a repository that want it."""
         for hook in repo.hooks:
-            self.hooks.send(hook, event, payload, repo.id)
+            if hook.active and event in ("ping", *hook.events):
+                self.hooks.send(hook, event, payload, repo.id)

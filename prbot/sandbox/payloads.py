@@ -72,6 +72,28 @@ def push(hub: Hub, repo: Repository, entry: Activity, new: list[CommitInfo]) -> 
     }
 
 
+def merge_group(hub: Hub, repo: Repository, pull: Pull, ref: str, head: CommitInfo, sender: str) -> Json:
+    """`merge_group` that asks for checks of `head`, the commit of the queue's branch `ref`."""
+    return {
+        "action": "checks_requested",
+        "merge_group": {
+            "head_sha": head.sha,
+            "head_ref": ref,
+            "base_sha": head.parents[0],
+            "base_ref": f"refs/heads/{pull.base_ref}",
+            "head_commit": {
+                "id": head.sha,
+                "tree_id": head.tree,
+                "message": head.message,
+                "timestamp": iso(head.committer.at),
+                "author": {"name": head.author.name, "email": head.author.email},
+                "committer": {"name": head.committer.name, "email": head.committer.email},
+            },
+        },
+        **_about(hub, repo, sender),
+    }
+
+
 def status(hub: Hub, repo: Repository, one: CommitStatus) -> Json:
     """`status`."""
     info = repo.git.info(one.sha)

@@ -146,6 +146,11 @@ class SandboxPull:
         self._world.act(by)
         return pulls.merge(self._hub, self._repo, self.data, by, method)
 
+    def enqueue(self, by: str) -> str:
+        """Put it into the merge queue; the commit that the queue wants checked."""
+        self._world.act(by)
+        return pulls.enqueue(self._hub, self._repo, self.data, by)
+
     def close(self, by: str) -> None:
         """Close without merging."""
         self._world.act(by)

@@ -72,6 +72,7 @@ def application_of(stand_in: Hub) -> WSGIApplication:
 def _meet_fault() -> Response | None:
     g.login = None
     g.fault = None
+    g.scopes = None
     if not _recorded():
         return None
     fault = current_hub().faults.take(_route())
@@ -100,6 +101,8 @@ def _finish(response: Response) -> Response:
         response = _failed(g.fault) or response
     now = current_hub().clock.now()
     response.headers["Date"] = http_date(now)
+    if g.get("scopes") is not None:
+        response.headers["X-OAuth-Scopes"] = ", ".join(g.scopes)
     if request.blueprint in _API:
         used = len(current_hub().requests) % _HOURLY_BUDGET
         for name, value in (
@@ -139,6 +142,10 @@ def _route() -> str:
 
 class _QuietHandler(WSGIRequestHandler):
     disable_nagle_algorithm = True
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        """The status line alone: the Date of the stand-in's own clock is among the application's headers."""
+        self.send_response_only(code, message)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Requests are recorded, not printed."""

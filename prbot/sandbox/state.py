@@ -122,6 +122,8 @@ class Hook:
     secret: str
     form: bool
     created_at: datetime
+    events: tuple[str, ...] = ("issue_comment", "merge_group", "pull_request", "pull_request_review", "push", "status")
+    active: bool = True
 
 
 @dataclass
@@ -216,6 +218,8 @@ class State:
         self.users: dict[str, User] = {}
         self.repos: dict[str, Repository] = {}
         self.tokens: dict[str, str] = {}
+        self.scopes: dict[str, tuple[str, ...]] = {}
+        """Of classic tokens; the others have none to tell of."""
         self._last_id = 1000
 
     def new_id(self) -> int:

@@ -96,9 +96,12 @@ class World:
         """The account of that name, made if need be (a name in `[bot]` makes a bot)."""
         return self.hub.add_user(login, "Bot" if login.endswith("[bot]") else "User")
 
-    def token_for(self, login: str) -> str:
-        """A token that speaks as somebody else than the bot."""
-        return self.hub.state.token_of(self.user(login).login)
+    def token_for(self, login: str, scopes: tuple[str, ...] | None = None) -> str:
+        """A token that speaks as somebody; with `scopes` a classic one, which tells them and is not bound by them."""
+        token = self.hub.state.token_of(self.user(login).login)
+        if scopes is not None:
+            self.hub.state.scopes[token] = scopes
+        return token
 
     def revoke(self, token: str) -> None:
         """Make a token worthless."""

@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from prbot.core.events import CommentEvent, PullEvent, ReviewEvent
+from prbot.core.events import AboutPull, CommentEvent, PullEvent, QueueEvent, ReviewEvent
 from prbot.core.ids import PullKey, Repo
 from prbot.store.tables import InboxEvent
 
-EVENTS: Mapping[str, type[PullEvent] | type[CommentEvent] | type[ReviewEvent]] = {
-    kind.__name__: kind for kind in (PullEvent, CommentEvent, ReviewEvent)
+EVENTS: Mapping[str, type[AboutPull]] = {
+    kind.__name__: kind for kind in (PullEvent, CommentEvent, ReviewEvent, QueueEvent)
 }
 TURN = "turn"
 """The pull request's turn came in a project's queue."""
@@ -24,7 +24,7 @@ BASE_MOVED = "base_moved"
 
 def put_event(
     tx: Session,
-    event: PullEvent | CommentEvent | ReviewEvent,
+    event: AboutPull,
     *,
     event_id: str,
     delivery: str | None,
@@ -72,7 +72,7 @@ def pulls_waiting(tx: Session) -> set[PullKey]:
     return {PullKey(repo, number) for repo, number in rows}
 
 
-def event_of(row: InboxEvent) -> PullEvent | CommentEvent | ReviewEvent | None:
+def event_of(row: InboxEvent) -> AboutPull | None:
     """The forge's event that a row keeps; None for one of prbot's own."""
     kind = EVENTS.get(row.kind)
     if kind is None:

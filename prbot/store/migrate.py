@@ -7,6 +7,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from prbot.store.database import Database
@@ -37,3 +38,18 @@ def current(db: Database) -> str | None:
     with db.engine.begin() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": "prbot_alembic_version"})
         return context.get_current_revision()
+
+
+def known_revisions() -> tuple[str, ...]:
+    """The revisions that this version of prbot knows, newest first."""
+    scripts = ScriptDirectory(str(Path(__file__).parent / "migrations"))
+    return tuple(script.revision for script in scripts.walk_revisions())
+
+
+def damage(db: Database) -> str:
+    """What the database's own check finds wrong with the file; empty if nothing. Reads all of it."""
+    if not db.is_sqlite:
+        return ""
+    with db.read() as tx:
+        said = [str(row[0]) for row in tx.connection().execute(text("PRAGMA quick_check(3)"))]
+    return "" if said == ["ok"] else "; ".join(said)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 Prbot = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -24,8 +26,9 @@ def settings(tmp_path: Path) -> dict[str, str]:
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """This process's, with those settings and no others."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PRBOT_")} | dict(settings)
+    """This process's, with those settings and no others; commands find this tree's prbot from any directory."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PRBOT_")}
+    return kept | {"PYTHONPATH": str(ROOT)} | dict(settings)
 
 
 @pytest.fixture
@@ -39,3 +42,12 @@ def prbot() -> Prbot:
         )  # fmt: skip
 
     return run
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

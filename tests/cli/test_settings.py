@@ -28,7 +28,7 @@ def put(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], changes: dict
         ({"PRBOT_GITHUB_TOKEN": None}, "PRBOT_GITHUB_TOKEN", "exactly one"),
         ({"PRBOT_GITHUB_TOKEN": "two words"}, "PRBOT_GITHUB_TOKEN", "one word"),
         ({"PRBOT_GITHUB_TOKEN_FILE": "/nowhere"}, "PRBOT_GITHUB_TOKEN_FILE", "not a file"),
-        ({"PRBOT_GITHUB_WEBHOOK_SECRET": None}, "PRBOT_GITHUB_WEBHOOK_SECRET", "is missing"),
+        ({"PRBOT_GITHUB_WEBHOOK_SECRET": None}, "PRBOT_GITHUB_WEBHOOK_SECRET", "exactly one"),
         ({"PRBOT_GITHUB_WEBHOOK_SECRET": "short"}, "PRBOT_GITHUB_WEBHOOK_SECRET", "8 characters"),
         ({"PRBOT_GITHUB_API_URL": "http://github.example"}, "PRBOT_GITHUB_API_URL", "https"),
         ({"PRBOT_DATABASE_URL": "mysql://x"}, "PRBOT_DATABASE_URL", "sqlite:///"),
@@ -58,6 +58,36 @@ def test_a_wrong_setting_is_one_line_that_names_it(
     assert name in line
     assert expected in line
     assert settings["PRBOT_GITHUB_TOKEN"] not in line
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [(None, "not a text file that can be read"), ("short", "8 characters"), ("", "8 characters")]
+)
+def test_a_webhook_secret_file_that_is_of_no_use_is_one_line_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], tmp_path: Path, text: str | None, said: str
+) -> None:
+    file = tmp_path / "secret"
+    if text is not None:
+        file.write_text(text)
+    changes = {"PRBOT_GITHUB_WEBHOOK_SECRET": None, "PRBOT_GITHUB_WEBHOOK_SECRET_FILE": str(file)}
+    put(monkeypatch, settings, changes)
+    with pytest.raises(WrongSettings, match=said) as wrong:
+        read_settings()
+    assert str(wrong.value).startswith(f"PRBOT_GITHUB_WEBHOOK_SECRET_FILE: {file}")
+    assert "short" not in str(wrong.value)
+
+
+def test_the_webhooks_secrets_may_lie_in_a_file_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "webhook-secrets"
+    file.write_text("the-new-secret the-old-secret\n")
+    changes = {"PRBOT_GITHUB_WEBHOOK_SECRET": None, "PRBOT_GITHUB_WEBHOOK_SECRET_FILE": str(file)}
+    put(monkeypatch, settings, changes)
+    assert read_settings().webhook_secrets == ("the-new-secret", "the-old-secret")
+    put(monkeypatch, settings, {"PRBOT_GITHUB_WEBHOOK_SECRET_FILE": str(file)})
+    with pytest.raises(WrongSettings, match="exactly one of PRBOT_GITHUB_WEBHOOK_SECRET and"):
+        read_settings()
 
 
 @pytest.mark.parametrize(

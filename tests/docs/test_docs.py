@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from typer.main import get_command
+
+from prbot.cli.app import app
 from prbot.core.commands import SPECS
 from prbot.core.rules import Rules
 from prbot.settings import Settings
@@ -39,3 +42,11 @@ def test_every_make_target_in_the_readme_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^make (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_every_prbot_command_in_the_readmes_examples_exists() -> None:
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    typed = {word for _, block in blocks for word in re.findall(r"(?:^|&& )prbot ([a-z-]+)", block, re.MULTILINE)}
+    known = getattr(get_command(app), "commands", {})
+    assert {"init", "doctor", "serve"} <= typed
+    assert typed <= set(known)

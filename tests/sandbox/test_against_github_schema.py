@@ -41,6 +41,7 @@ class Ask(NamedTuple):
 
 ASKS = [
     Ask("GET", "/user"),
+    Ask("GET", "/user/repos"),
     Ask("GET", "/rate_limit"),
     Ask("GET", REPO),
     Ask("GET", f"{REPO}/pulls", query="?state=all"),
@@ -135,6 +136,7 @@ def _live(infra: SandboxRepo) -> dict[str, object]:
     infra.open_pull(by="bo", files={"b.tf": "#\n"}).merge(by="mo")
     infra.open_pull(by="stranger", files={"c.tf": "#\n"}, fork="stranger/infra").close(by="stranger")
     infra.open_pull(by="al", files={"d.tf": "#\n"})
+    infra.pull(4).enqueue(by="mo")
     infra.commit("main", {"e.tf": "#\n"}, by="bo")
     infra.commit("spare", {"f.tf": "#\n"}, by="al")
     infra.branch("old")
@@ -184,6 +186,7 @@ def test_every_webhook_is_as_github_describes_it(github: Github) -> None:
         ("ping", None),
         ("push", None),
         ("status", None),
+        ("merge_group", "checks_requested"),
         *(("issue_comment", action) for action in ("created", "edited", "deleted")),
         *(("pull_request_review", action) for action in ("submitted", "dismissed")),
         *(

@@ -69,6 +69,20 @@ def merge(hub: Hub, repo: Repository, pull: Pull, by: str, method: str = "merge"
         return sha
 
 
+def enqueue(hub: Hub, repo: Repository, pull: Pull, by: str) -> str:
+    """Put it into the base's merge queue, which asks for checks of the commit returned. Refused on a conflict."""
+    with hub.state.lock:
+        base = repo.git.resolve(f"refs/heads/{pull.base_ref}") or pull.base_sha
+        sha = _merged_commit(hub, repo, pull, base, by, "merge")
+        if sha is None:
+            raise Refused("Pull Request is not mergeable")
+        ref = f"refs/heads/gh-readonly-queue/{pull.base_ref}/pr-{pull.number}-{base}"
+        repo.git.set_ref(ref, sha)
+        _touch(hub, pull, by, "added this to the merge queue")
+        hub.emit(repo, "merge_group", payloads.merge_group(hub, repo, pull, ref, repo.git.info(sha), by))
+        return sha
+
+
 def _merged_commit(hub: Hub, repo: Repository, pull: Pull, base: str, by: str, method: str) -> str | None:
     at = hub.clock.now()
     merger, github = (hub.add_user(login).signs(at) for login in (by, WEB_FLOW))

@@ -16,6 +16,7 @@ def add_to(routes: Blueprint) -> None:
     """Add these routes."""
     for rule, view in (
         ("/user", user),
+        ("/user/repos", user_repos),
         ("/rate_limit", rate_limit),
         ("/repos/<owner>/<name>", repository),
         ("/repos/<owner>/<name>/collaborators/<who>/permission", permission),
@@ -31,6 +32,12 @@ def user() -> Response:
     if current_hub().state.users[login()].kind == "Bot":
         raise ApiError(403, "Resource not accessible by integration")
     return reply(people.own_user(current_hub(), login()))
+
+
+def user_repos() -> Response:
+    """What the token's owner has a role in."""
+    mine = [repo for repo in current_hub().state.repos.values() if repo.grants.get(login(), "none") != "none"]
+    return page(repos.repository(current_hub(), repo) for repo in mine)
 
 
 def rate_limit() -> Response:

@@ -58,6 +58,7 @@ def authenticate() -> None:
     if known is None:
         raise ApiError(401, "Bad credentials")
     g.login = known
+    g.scopes = current_hub().state.scopes.get(value.strip())
 
 
 def repo_for(owner: str, name: str, wanted: Role = "read") -> Repository:

@@ -47,7 +47,6 @@ _API_LINKS = {
     "teams_url": "/teams",
     "trees_url": "/git/trees{/sha}",
 }
-_EVENTS = ["issue_comment", "pull_request", "pull_request_review", "push", "status"]
 
 
 def repo_api(hub: Hub, repo: Repository) -> str:
@@ -160,8 +159,8 @@ def hook(hub: Hub, repo: Repository, one: Hook) -> Json:
         "type": "Repository",
         "id": one.id,
         "name": "web",
-        "active": True,
-        "events": _EVENTS,
+        "active": one.active,
+        "events": list(one.events),
         "config": {
             "content_type": "form" if one.form else "json",
             "insecure_ssl": "0",
@@ -174,8 +173,15 @@ def hook(hub: Hub, repo: Repository, one: Hook) -> Json:
         "test_url": f"{api}/test",
         "ping_url": f"{api}/pings",
         "deliveries_url": f"{api}/deliveries",
-        "last_response": {"code": None, "status": "unused", "message": None},
+        "last_response": _last_response(hub, one),
     }
+
+
+def _last_response(hub: Hub, one: Hook) -> Json:
+    answered = next((each for each in reversed(hub.hooks.deliveries) if each.hook is one and each.status_code), None)
+    if answered is None:
+        return {"code": None, "status": "unused", "message": None}
+    return {"code": answered.status_code, "status": "active", "message": answered.status}
 
 
 def delivery_item(one: Delivery) -> Json:

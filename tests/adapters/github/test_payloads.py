@@ -13,6 +13,7 @@ from prbot.core.events import (
     ParsedDelivery,
     Ping,
     PullEvent,
+    QueueEvent,
     ReviewEvent,
     UnsupportedContent,
 )
@@ -200,3 +201,15 @@ def test_what_people_wrote_is_read_whatever_is_in_it() -> None:
 
 def test_a_problem_never_repeats_the_value() -> None:
     assert "hunter2" not in problem(parsed("pull_request", pull_payload("opened", sender={"login": "hunter2 x"})))
+
+
+def queue_payload(action: str = "checks_requested", ref: str = "refs/heads/gh-readonly-queue/rel/1/pr-7-abc0") -> Any:
+    group = {"head_sha": MERGE, "head_ref": ref, "base_sha": HEAD, "base_ref": "refs/heads/rel/1"}
+    return {**pull_payload("opened"), "action": action, "merge_group": group}
+
+
+def test_a_merge_queue_names_the_pull_request_by_its_branch() -> None:
+    outcome = parsed("merge_group", queue_payload()).outcome
+    assert outcome == QueueEvent(REPO, KEY, sender="cy", head_sha=MERGE)
+    assert "destroyed" in ignored("merge_group", queue_payload("destroyed"))
+    assert "names no pull request" in ignored("merge_group", queue_payload(ref="refs/heads/main"))
