@@ -24,6 +24,7 @@ from prbot.audit.keys import AuditKeys, VerifierKey
 from prbot.audit.log import AuditLog
 from prbot.core.ids import NewId
 from prbot.core.redact import SHORTEST, Redactor
+from prbot.core.repo_patterns import fits
 from prbot.flows import janitor
 from prbot.flows.services import Environments, Identity, Places, Services, Webhook
 from prbot.flows.steps import HARMLESS
@@ -37,7 +38,7 @@ from prbot.logs import configure_logging
 from prbot.plans.local import LocalPlanStore
 from prbot.plans.sealing import EncryptedPlanStore, Keyring
 from prbot.ports import Clock, Unavailable
-from prbot.rules_file import RulesFile, fits
+from prbot.rules_file import RulesFile
 from prbot.settings import Settings, WrongSettings, load
 from prbot.store.database import Database
 from prbot.store.migrate import upgrade

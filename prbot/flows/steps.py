@@ -164,10 +164,9 @@ def kept_summary(summary: PlanSummary) -> dict[str, object]:
 
 
 @contextmanager
-def bench(
-    services: Services, run: Run, pull: PullRow, environment: Mapping[str, str], timeout: float
-) -> Iterator[Bench]:
-    """A clean checkout of the run's commit, ready for the engine; all of it is gone afterwards."""
+def bench(services: Services, run: Run, pull: PullRow, environment: Mapping[str, str], rules: Rules) -> Iterator[Bench]:
+    """A clean checkout of the run's commit, ready for the engine, by one reading of the rules; all of it is gone
+    afterwards."""
     commits = [run.head_sha, run.base_sha] if run.goal is Goal.PLAN else [run.commit]
     services.git.fetch(pull.repository, shas=commits, token=services.forge.clone_token(run.repo))
     if run.goal is Goal.PLAN:  # nobody pushed this commit: it is made again where another worker made it
@@ -183,8 +182,9 @@ def bench(
     try:
         with services.git.checkout(pull.repository, run.commit, owner=run.id) as tree:
             site = Site(tree / run.dir, run.workspace, place / "data", place / "tmp", environment)
+            timeout = rules.plan_timeout if run.goal is Goal.PLAN else rules.apply_timeout
             limits = Limits(services.running.begin(run.id), timeout)
-            yield Bench(services, run, services.rules(run.repo), site, limits, masks, sink)
+            yield Bench(services, run, rules, site, limits, masks, sink)
     finally:
         sink.close()
         shutil.rmtree(place, ignore_errors=True)
