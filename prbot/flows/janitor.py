@@ -32,7 +32,7 @@ def started(services: Services) -> None:
                 "engine": f"{version.product} {version.version}",
             },
         )
-        services.audit.append(tx, "rules.loaded", actor=PRBOT, facts={"digest": services.rules_digest})
+        services.audit.append(tx, "rules.loaded", actor=PRBOT, facts={"digest": services.rules.now.digest})
         slots.forget_the_dead_here(tx)
     sweep(services)
     _tidy(services)
