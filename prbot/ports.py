@@ -231,8 +231,8 @@ class Site:
 class Allowance:
     """What the processes of one step may use, all together; held where there is isolation."""
 
-    memory: int = 4096
-    """MiB."""
+    memory: int | None = 4096
+    """MiB; None for as much as there is."""
     processes: int = 512
     open_files: int = 4096
     """By each process."""

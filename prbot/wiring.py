@@ -24,7 +24,8 @@ from prbot.audit.keys import AuditKeys, VerifierKey
 from prbot.audit.log import AuditLog
 from prbot.core.ids import NewId
 from prbot.core.redact import SHORTEST, Redactor
-from prbot.flows import janitor
+from prbot.core.repo_patterns import fits
+from prbot.flows import janitor, rule_changes
 from prbot.flows.services import Environments, Identity, Places, Services, Webhook
 from prbot.flows.steps import HARMLESS
 from prbot.flows.work import work
@@ -37,7 +38,7 @@ from prbot.logs import configure_logging
 from prbot.plans.local import LocalPlanStore
 from prbot.plans.sealing import EncryptedPlanStore, Keyring
 from prbot.ports import Clock, Unavailable
-from prbot.rules_file import RulesFile, fits
+from prbot.rules_file import RulesFile
 from prbot.settings import Settings, WrongSettings, load
 from prbot.store.database import Database
 from prbot.store.migrate import upgrade
@@ -159,7 +160,6 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
         places=Places(scratch=data / "scratch"),
         webhooks={"github": Webhook(partial(signature.verify, settings.webhook_secrets), payloads.parse)},
         rules=rules,
-        rules_digest=rules.digest,
         allowed=lambda repo: any(fits(repo, glob) for glob in settings.repo_allowlist),
         fingerprint_key=keyring.fingerprint_key,
         secrets=OwnSecrets(
@@ -215,6 +215,31 @@ def audit_public_keys(config: Path | None = None) -> tuple[VerifierKey, ...]:
         return AuditKeys.load(settings.audit_key_file or settings.data_dir.absolute() / "audit.key").verifiers
     except Unavailable as problem:
         raise WrongSettings(str(problem)) from problem
+
+
+def reload_rules(services: Services) -> bool:
+    """Have what the rules file says now in force, or keep what is when that is wrong; both are put on record."""
+    try:
+        found = services.rules.read()
+    except WrongSettings as wrong:
+        rule_changes.refused(services, str(wrong))
+        return False
+    rule_changes.loaded(services, found)
+    return True
+
+
+def reload_when_told(services: Services, reload: threading.Event) -> None:
+    """Load the rules anew each time the event is set, in a thread that ends with the process."""
+
+    def wait() -> None:
+        while reload.wait():
+            reload.clear()
+            try:
+                reload_rules(services)
+            except Exception:  # the database, say: the rules stay as they are, and the next signal tries again
+                structlog.get_logger(__name__).exception("rules.not_reloaded")
+
+    threading.Thread(target=wait, name="reload", daemon=True).start()
 
 
 def run_worker(services: Services, stop: threading.Event, drain_seconds: float = DRAIN_SECONDS) -> bool:

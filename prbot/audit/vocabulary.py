@@ -17,6 +17,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         # the server
         "server.started": "A server or worker process started; its version and settings' digests.",
         "rules.loaded": "The rules that are in force from here on, by their digest.",
+        "rules.refused": "The rules were to be loaded anew and are wrong: those that were in force stay so, and why.",
         "worker.lost": "A worker was declared dead, and what it held was taken from it.",
         # what reached it
         "delivery.ignored": "A delivery that asks nothing of prbot, and why.",

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from prbot.cli.audit import audit_app
+from prbot.cli.config import config_app
 from prbot.cli.locks import lock_app
 
 app = typer.Typer(
     help="Change infrastructure only through pull requests.", no_args_is_help=True, pretty_exceptions_enable=False,
     add_completion=False,
 )  # fmt: skip
-config_app = typer.Typer(help="The server's settings.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
 app.add_typer(config_app, name="config")
 app.add_typer(lock_app, name="lock")
@@ -104,21 +103,3 @@ def version() -> None:
     from prbot import __version__
 
     print(f"prbot {__version__}")
-
-
-@config_app.command("check")
-def check(
-    config: Config = None, as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False
-) -> None:
-    """Check the settings and print what is in effect, secrets masked."""
-    from prbot.rules_file import RulesFile
-    from prbot.wiring import read_settings
-
-    settings = read_settings(config)
-    RulesFile(settings.rules)
-    shown = settings.model_dump(mode="json")
-    if as_json:
-        print(json.dumps(shown))
-        return
-    for name, value in shown.items():
-        print(f"PRBOT_{name.upper()}={','.join(value) if isinstance(value, list) else '' if value is None else value}")

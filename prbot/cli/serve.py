@@ -21,11 +21,13 @@ _LOOK_SECONDS = 0.2
 def serve(config: Path | None, *, with_worker: bool) -> int:
     """Run the web process and, unless told otherwise, a worker, until a signal. The exit code.
 
-    Either ending by itself ends the other: whoever runs us starts us again.
+    Either ending by itself ends the other: whoever runs us starts us again. SIGHUP has the worker load the rules anew;
+    the web process has none.
     """
     from prbot.wiring import CONFIG, build, check_engine, read_settings
 
     stop = _until_signal()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited: it must not end a worker that is not listening yet
     settings = read_settings(config)
     services = build(settings)
     check_engine(services)
@@ -34,35 +36,49 @@ def serve(config: Path | None, *, with_worker: bool) -> int:
     web = _start(_gunicorn(settings.bind), environment)
     worker = _start([sys.executable, "-m", "prbot", "worker"], environment) if with_worker else None
     print(f"prbot listens on http://{settings.bind}", file=sys.stderr, flush=True)
+    reload = _on_hangup()
     children = [each for each in (web, worker) if each is not None]
     while not stop.is_set() and all(each.poll() is None for each in children):
         stop.wait(_LOOK_SECONDS)
+        if reload.is_set() and worker is not None:
+            reload.clear()
+            worker.send_signal(signal.SIGHUP)
     return _wind_down(web, worker, told=stop.is_set())
 
 
 def work(config: Path | None) -> int:
-    """Run a worker until a signal, and finish what it does. The exit code."""
+    """Run a worker until a signal, and finish what it does. SIGHUP has it load the rules anew. The exit code."""
     from prbot.logs import configure_logging
-    from prbot.wiring import build, check_engine, read_settings, run_worker
+    from prbot.wiring import build, check_engine, read_settings, reload_when_told, run_worker
 
-    stop = _until_signal()
+    stop, reload = _until_signal(), _on_hangup()
     settings = read_settings(config)
     services = build(settings)
     configure_logging(settings.log_format, settings.log_level, services.secrets)
     check_engine(services)
+    reload_when_told(services, reload)
     return 0 if run_worker(services, stop) else 1
 
 
 def _until_signal() -> threading.Event:
     """An event that SIGTERM or SIGINT sets."""
-    stop = threading.Event()
+    return _set_by(signal.SIGTERM, signal.SIGINT)
 
-    def told(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, told)
-    return stop
+def _on_hangup() -> threading.Event:
+    """An event that SIGHUP sets."""
+    return _set_by(signal.SIGHUP)
+
+
+def _set_by(*numbers: signal.Signals) -> threading.Event:
+    told = threading.Event()
+
+    def tell(_number: int, _frame: FrameType | None) -> None:
+        told.set()
+
+    for number in numbers:
+        signal.signal(number, tell)
+    return told
 
 
 def _gunicorn(bind: str) -> list[str]:

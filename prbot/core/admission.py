@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from itertools import count
@@ -40,10 +40,10 @@ class PendingRun:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionLimits:
-    """How many runs may be under way at once, in all and in one repository."""
+    """How many runs may be under way at once, in all and, where a repository is named, in that one."""
 
     total: int
-    per_repo: int | None = None
+    per_repo: Mapping[str, int] = field(default_factory=dict)
 
 
 def admit(
@@ -63,7 +63,7 @@ def admit(
     turn = {repo: next(turns) for repo in sorted(last_admitted, key=lambda repo: (last_admitted[repo], repo))}
     admitted: list[str] = []
     while len(running) + len(admitted) < limits.total:
-        ready = [run for run in pending if run.project not in busy and _has_room(load[run.project.repo], limits)]
+        ready = [run for run in pending if run.project not in busy and _has_room(run.project.repo, load, limits)]
         if not ready:
             break
         run = min(ready, key=lambda each: (each.kind, turn.get(each.project.repo, -1), each.id))
@@ -74,5 +74,6 @@ def admit(
     return admitted
 
 
-def _has_room(load: int, limits: AdmissionLimits) -> bool:
-    return limits.per_repo is None or load < limits.per_repo
+def _has_room(repo: str, load: Mapping[str, int], limits: AdmissionLimits) -> bool:
+    most = limits.per_repo.get(repo)
+    return most is None or load[repo] < most

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import takewhile
@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 import rfc8785
 
+from prbot.core.permissions import WhoMay
 from prbot.core.pulls import Commit, Review, Role, at_least
 from prbot.core.runs import Goal
 from prbot.core.shown import ShownPlan, short_fingerprint
@@ -75,6 +76,8 @@ class PeopleFacts:
     bot_login: str
     roles: Mapping[str, Role]
     """By login. Whoever is missing here has no access."""
+    approvers: WhoMay = field(default_factory=WhoMay)
+    """Whose approvals the rules let count. Anybody's with write access can still object."""
 
 
 # -- the verdict ------------------------------------------------------------------------------------------------------
@@ -89,6 +92,7 @@ class Refusal(StrEnum):
     LAST_PUSHER = "last_pusher"
     PERHAPS_LAST_PUSHER = "perhaps_last_pusher"
     NO_WRITE_ACCESS = "no_write_access"
+    NOT_AN_APPROVER = "not_an_approver"
     NOT_SHOWN = "not_shown"
     BEFORE_PLAN = "before_plan"
     SAME_SECOND = "same_second"
@@ -257,7 +261,7 @@ class _Bench:
         return Objection(opinion.user, opinion.id, opinion.raw_digest)
 
     def _outcome(self, approval: _Opinion) -> Counted | NotCounted:
-        refused = self._excluded(approval) or self._too_late(approval)
+        refused = self._excluded(approval) or self._kept_for_others(approval.user) or self._too_late(approval)
         if refused is not None:
             return refused
         about = [plan for plan in self._chain if approval.is_about(plan)]
@@ -288,6 +292,15 @@ class _Bench:
             if excluded:
                 return NotCounted(user, f"{user}'s approval does not count: {why}.", code)
         return None
+
+    def _kept_for_others(self, user: str) -> NotCounted | None:
+        """Why the rules do not let this person approve, who could otherwise."""
+        approvers, role = self._people.approvers, self._roles[user.casefold()]
+        if approvers.admits(user, role):
+            return None
+        had = f", and {user} has {role} access" if approvers.lists(user) else ""
+        reason = f"{user}'s approval does not count: the rules keep approving for {approvers}{had}."
+        return NotCounted(user, reason, Refusal.NOT_AN_APPROVER)
 
     def _too_late(self, approval: _Opinion) -> NotCounted | None:
         if approval.via == "command":

@@ -82,6 +82,7 @@ def facts_record(facts: GateFacts) -> dict[str, Any]:
         "commit_authors": sorted(people.commit_authors),
         "bot_login": people.bot_login,
         "roles": dict(people.roles),
+        "approvers": people.approvers.model_dump(mode="json"),
         "reviews": [
             {
                 "id": each.id,

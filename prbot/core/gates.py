@@ -218,7 +218,7 @@ def _approval_todo(facts: GateFacts, lacking: Sequence[ProjectFacts], objectors:
     shown = [plan for plan in plans if plan.shown_at is not None]
     if len(shown) < len(lacking):
         steps.append("wait until the plan is shown")
-    who = f"somebody with write access, and other than {_and(_involved(facts.people))},"
+    who = f"{facts.people.approvers}, and other than {_and(_involved(facts.people))},"
     if facts.pull.merged and shown:
         commands = sorted({f"`{facts.prefix} approve {short_fingerprint(plan.fingerprint)}`" for plan in shown})
         steps.append(f"{who} can type {_and(commands)}")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, field_validator
 
 from prbot.core.pulls import Role, at_least
 
@@ -24,6 +28,62 @@ MINIMUM_ROLE: Mapping[str, Role] = MappingProxyType(
 
 FREES_ANY_LOCK: Role = "maintain"
 """May unlock projects that somebody else's pull request holds, and discard merged changes that were not applied."""
+
+_LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(\[bot\])?")
+
+
+def _login(text: str) -> str:
+    if not _LOGIN.fullmatch(text):
+        raise ValueError("expected a login, without @; teams cannot be named, list their members")
+    return text
+
+
+Login = Annotated[str, AfterValidator(_login)]
+
+
+class WhoMay(BaseModel):
+    """Who may give one command, as the rules narrow it: what is said must all hold, beside MINIMUM_ROLE."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["write", "maintain", "admin"] = "write"
+    """The least role; never less than MINIMUM_ROLE, so that the rules widen nothing."""
+    users: tuple[Login, ...] | None = None
+    """Logins, whatever their case; None is everybody."""
+
+    @field_validator("users")
+    @classmethod
+    def _somebody(cls, users: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if users == ():
+            raise ValueError("nobody at all is listed; name somebody, or leave it out")
+        return users
+
+    def lists(self, user: str) -> bool:
+        """Whether a user is among those who are listed, or nobody is."""
+        return self.users is None or user.casefold() in {each.casefold() for each in self.users}
+
+    def admits(self, user: str, role: Role) -> bool:
+        return at_least(role, self.role) and self.lists(user)
+
+    def __str__(self) -> str:
+        """Who it is, for people: `somebody with maintain access`, `bo or cy`, `bo or cy (with maintain access)`."""
+        if self.users is None:
+            return f"somebody with {self.role} access"
+        names = " or ".join([", ".join(self.users[:-1]), self.users[-1]] if len(self.users) > 1 else self.users)
+        return names if self.role == "write" else f"{names} (with {self.role} access)"
+
+
+class Who(BaseModel):
+    """Who may give the commands that change something. The others need read access and cannot be narrowed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plan: WhoMay = WhoMay()
+    apply: WhoMay = WhoMay()
+    approve: WhoMay = WhoMay()
+    """Of reviews and explicit approvals alike; a request for changes needs no more than write access."""
+    cancel: WhoMay = WhoMay()
+    unlock: WhoMay = WhoMay()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +121,15 @@ def may(command: str, role: Role, *, is_holder_author: bool = False, discards: b
         f"Another author's pull request holds this project: `unlock` needs {FREES_ANY_LOCK} access then, and you have "
         f"{_have(role)}. Ask that author, or somebody with {FREES_ANY_LOCK} access."
     )
+
+
+def narrowed(command: str, user: str, role: Role, who: Who) -> Allowed | Refused:
+    """Whether the rules let `user`, who has `role`, give `command` (any of MINIMUM_ROLE). Asked beside `may`."""
+    wanted: WhoMay | None = getattr(who, command, None)
+    if wanted is None or wanted.admits(user, role):
+        return Allowed()
+    had = "you are not among them" if not wanted.lists(user) else f"you have {_have(role)}"
+    return Refused(f"The rules keep `{command}` for {wanted} here, and {had}. Ask {wanted}.")
 
 
 def _have(role: Role) -> str:

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from prbot.core.credentials import CredentialUse
+from prbot.core.permissions import Who
 
 LockMode = Literal["plan", "apply", "off"]
+
+
+def _by_name(use: Any) -> Any:
+    return {"name": use} if isinstance(use, str) else use
+
+
+class EngineLimits(BaseModel):
+    """What one engine command, and what it starts, may take. Generous: they stop what runs away, not what is large."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    memory: int | None = Field(default=4096, ge=256)
+    """MiB; None: no limit of prbot's."""
+    processes: int = Field(default=512, ge=16)
+    open_files: int = Field(default=4096, ge=64)
+    disk: int = Field(default=10240, ge=64)
+    """MiB that a command may add on disk, and that one file may grow to."""
 
 
 class Rules(BaseModel):
@@ -36,6 +56,13 @@ class Rules(BaseModel):
     plan_timeout: int = Field(default=1800, ge=1)
     """Seconds that one engine command of a plan may take."""
     apply_timeout: int = Field(default=7200, ge=1)
+    who: Who = Who()
+    """Who may give which command; narrower than prbot.core.permissions.MINIMUM_ROLE, never wider."""
+    credentials: tuple[Annotated[CredentialUse, BeforeValidator(_by_name)], ...] = ()
+    """Which of the rules file's named credentials the projects get; a plain name is for all projects."""
+    parallel: int | None = Field(default=None, ge=1)
+    """Runs of this repository at once; None: as many as the server allows in all."""
+    limits: EngineLimits = EngineLimits()
 
     @property
     def digest(self) -> str:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from prbot.core.health import Finding, failed, skipped
 from prbot.core.health import forge as verdicts
+from prbot.core.repo_patterns import fits
 from prbot.github.client import GitHubForge
 from prbot.github.survey import GitHubSurvey
 from prbot.ports import Denied, Unavailable
-from prbot.rules_file import fits
 from prbot.settings import Settings, WrongSettings
 from prbot.wiring import open_forge
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
@@ -32,7 +34,7 @@ def admit_runs(services: Services, tx: Session) -> None:
     chosen = admit(
         [PendingRun(run.id, class_of(run.goal, run.trigger), run.project) for run in waiting.values()],
         under_way,
-        AdmissionLimits(total=services.parallel),
+        AdmissionLimits(services.parallel, _per_repo(services, {run.repo for run in waiting.values()})),
         last,
     )
     for run_id in chosen:
@@ -40,6 +42,11 @@ def admit_runs(services: Services, tx: Session) -> None:
         run.admitted_at = services.clock.now()
         tx.add(run)
         services.jobs.enqueue(tx, "run", {"run": run.id})
+
+
+def _per_repo(services: Services, repos: Iterable[str]) -> dict[str, int]:
+    bounds = {repo: services.rules(repo).parallel for repo in repos}
+    return {repo: most for repo, most in bounds.items() if most is not None}
 
 
 def _slot_taken(tx: Session, run: Run) -> bool:

@@ -58,7 +58,7 @@ def execute(services: Services, run_id: str, held: slots.Held) -> None:
     try:
         pull = services.forge.pull(run.pull_key)
         base = gather.fetched(services, pull)
-        with bench(services, run, row, services.environments.apply(), rules.apply_timeout) as work:
+        with bench(services, run, row, services.environments.apply(), rules) as work:
             _put_lock_file_back(work, reference.run)
             made = work.plan()
             key = work.keep(made)
@@ -73,7 +73,7 @@ def execute(services: Services, run_id: str, held: slots.Held) -> None:
                 only=run.project,
             )
             report = evaluate(facts)
-            decision = _decide(services, pull, run, reference, made, report)
+            decision = _decide(services, run, reference, made, facts, report)
             if decision.action == "apply" and run.auto:
                 _apply(services, run, held, work, made, key, (facts, report, decision))
             else:
@@ -105,7 +105,7 @@ def _put_lock_file_back(work: Bench, approved: Run | None) -> None:
 
 
 def _decide(
-    services: Services, pull: Pull, run: Run, reference: Reference, made: Made, report: GateReport
+    services: Services, run: Run, reference: Reference, made: Made, facts: GateFacts, report: GateReport
 ) -> ApplyDecision:
     if reference.plan is None or reference.run is None:
         return ApplyDecision("await_approval", "No plan of this head was shown before the merge, so none was approved.")
@@ -118,11 +118,9 @@ def _decide(
     moved = (
         reference.run.id != run.id
         and reference.run.input_digest != run.input_digest
-        and _moved_unreviewed(services, pull, run, reference.run)
+        and _moved_unreviewed(services, facts.pull, run, reference.run)
     )
-    return decide_apply(
-        verdict, inputs_moved_unreviewed=moved, rules=services.rules(run.repo), approved=True, retry=retry
-    )
+    return decide_apply(verdict, inputs_moved_unreviewed=moved, rules=facts.rules, approved=True, retry=retry)
 
 
 def _may_be_tainted(approved: CanonicalPlan) -> frozenset[str]:

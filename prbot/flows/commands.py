@@ -16,7 +16,7 @@ from prbot.core.comments.split import find_marker
 from prbot.core.events import CommentEvent
 from prbot.core.gate_facts import facts_digest
 from prbot.core.gates import evaluate
-from prbot.core.permissions import Refused, may
+from prbot.core.permissions import Refused, may, narrowed
 from prbot.core.pulls import Pull, Role, at_least
 from prbot.core.runs import BUSY, LIVE, Goal, RunStatus
 from prbot.core.shown import NamesNone, named_plan
@@ -71,6 +71,8 @@ def _is_ours(services: Services, event: CommentEvent) -> bool:
 def _do(services: Services, pull: Pull, event: CommentEvent, command: Command, role: Role, number: int) -> None:
     slug = f"{number}:{command.name}"
     verdict = may(command.name, role, **_unlock_facts(services, pull, event, command))
+    if not isinstance(verdict, Refused):
+        verdict = narrowed(command.name, event.sender, role, services.rules(pull.key.repo).who)
     if isinstance(verdict, Refused):
         _refuse(services, pull, event, command, verdict.reason, slug)
         return
@@ -133,13 +135,14 @@ def _plan(services: Services, pull: Pull, event: CommentEvent, command: Command,
 
 
 def _why_no_plan(services: Services, pull: Pull, command: Command) -> str:
-    if not governed(services.rules(pull.key.repo), pull):
+    rules = services.rules(pull.key.repo)
+    if not governed(rules, pull):
         return (
             f"`{pull.base_branch}` is not a branch that prbot plans for: the default branch is, and those in the rules."
         )
     if pull.state == "closed" and not pull.merged:
         return "This pull request is closed. Reopen it to plan it."
-    allowed = services.rules(pull.key.repo).extra_args
+    allowed = rules.extra_args
     for arg in command.extra_args:
         name = "-" + arg.lstrip("-").split("=", 1)[0]
         if name not in allowed:
@@ -276,7 +279,8 @@ def _approve(services: Services, pull: Pull, event: CommentEvent, command: Comma
 def _judge(services: Services, pull: Pull, event: CommentEvent, command: Command, run: Run, slug: str) -> None:
     base = gather.fetched(services, pull)
     on_base = pull.merge_sha is not None and services.git.is_ancestor(pull.repo, pull.merge_sha, base)
-    verdict = evaluate(gather.gate_facts(services, pull, base, merge_on_base=on_base, only=run.project))
+    facts = gather.gate_facts(services, pull, base, merge_on_base=on_base, only=run.project)
+    verdict = evaluate(facts)
     judged = verdict.verdicts.get(run.project)
     mine = event.sender.casefold()
     refusals = [each.reason for each in judged.not_counted if each.user.casefold() == mine] if judged else []
@@ -298,7 +302,8 @@ def _judge(services: Services, pull: Pull, event: CommentEvent, command: Command
         report.react(services, tx, pull.key, event.comment_id, "+1")
         fresh = tx.get_one(Run, run.id)
         if approved is not None and approved.met and fresh.goal is Goal.APPLY and fresh.status in RELEASABLE:
-            fresh.auto = True
+            # Whom the rules do not let apply can approve, and the plan made then waits for somebody whom they do.
+            fresh.auto = facts.rules.who.apply.admits(event.sender, facts.people.roles[event.sender])
             runs.step(tx, fresh, RunStatus.PENDING, services.clock.now())
             services.audit.append(
                 tx,

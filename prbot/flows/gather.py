@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlmodel import Session, col, select
 
@@ -79,6 +79,7 @@ def gate_facts(
     services: Services, pull: Pull, base_sha: str, *, merge_on_base: bool = False, only: ProjectKey | None = None
 ) -> GateFacts:
     """Everything that the gates of a pull request (or of one of its projects) are decided from, read afresh."""
+    rules = services.rules(pull.key.repo)
     reviews = services.forge.reviews(pull.key)
     with services.db.read() as tx:
         projects = [each for each in project_facts(tx, pull, base_sha) if only is None or each.project == only]
@@ -89,10 +90,10 @@ def gate_facts(
         row = tx.get(PullRow, (pull.key.repo, pull.key.number))
     return GateFacts(
         pull=pull,
-        rules=services.rules(pull.key.repo),
+        rules=rules,
         base_sha=base_sha,
         merge_on_base=merge_on_base,
-        people=_people(services, pull, row, reviews, explicit),
+        people=replace(_people(services, pull, row, reviews, explicit), approvers=rules.who.approve),
         reviews=tuple(reviews),
         explicit=tuple(explicit),
         projects=tuple(projects),

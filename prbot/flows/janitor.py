@@ -33,7 +33,7 @@ def started(services: Services) -> None:
                 "isolation": services.engine.isolation(),
             },
         )
-        services.audit.append(tx, "rules.loaded", actor=PRBOT, facts={"digest": services.rules_digest})
+        services.audit.append(tx, "rules.loaded", actor=PRBOT, facts={"digest": services.rules.now.digest})
         slots.forget_the_dead_here(tx)
     sweep(services)
     _tidy(services)

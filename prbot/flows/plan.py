@@ -228,7 +228,7 @@ def execute(services: Services, run_id: str, held: slots.Held) -> None:
     made: Made | None = None
     error, ending, key = "", RunStatus.ERRORED, ""
     try:
-        with bench(services, run, pull, services.environments.plan(), rules.plan_timeout) as work:
+        with bench(services, run, pull, services.environments.plan(), rules) as work:
             made = work.plan()
             key = work.keep(made)
         ending = RunStatus.PLANNED if made.summary.applyable else RunStatus.NO_CHANGES
@@ -319,7 +319,7 @@ def _audit_end(services: Services, tx: Session, run: Run, ending: RunStatus) -> 
             "plan_file_digest": seal.get("plan_file_digest", ""),
             "tree": run.tree,
             "commit": run.commit,
-            "rules_digest": services.rules(run.repo).digest,
+            "rules_digest": seal.get("rules_digest", ""),
             "engine": seal.get("engine_version", ""),
             "speculative": run.speculative,
             "carries": run.carries or "",

@@ -92,10 +92,11 @@ def _changed(services: Services, pull: Pull, event: PullEvent) -> None:
     """Opened, pushed to, …: plan the head as it is now, unless that was done."""
     if pull.state != "open":
         return
-    if not governed(services.rules(pull.key.repo), pull):
+    rules = services.rules(pull.key.repo)
+    if not governed(rules, pull):
         _not_ours(services, pull)
         return
-    if pull.draft and not services.rules(pull.key.repo).drafts:
+    if pull.draft and not rules.drafts:
         log.info("a draft is not planned", repository=pull.key.repo, pull=pull.key.number)
         return
     if event.action in ("opened", "pushed", "ready") and _planned(services, pull):

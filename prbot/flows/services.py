@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from prbot.audit.log import AuditLog
 from prbot.core.events import ParsedDelivery
 from prbot.core.ids import NewId, PullKey
 from prbot.core.redact import Redactor
+from prbot.core.rule_sets import RuleSet
 from prbot.core.rules import Rules
 from prbot.ports import Clock, Engine, Forge, Git, Jobs, PlanStore
 from prbot.store.database import Database
@@ -87,6 +89,27 @@ class Running:
             return frozenset(self._events)
 
 
+class RuleBook(Protocol):
+    """The rules in force, which an operator can change while the server runs. A run, and a decision, ask once."""
+
+    def __call__(self, repo: str) -> Rules:
+        """The rules of a repository."""
+        ...
+
+    @property
+    def now(self) -> RuleSet:
+        """All that is in force at this moment."""
+        ...
+
+    def read(self) -> RuleSet:
+        """What their source says now, good throughout; nothing of it is in force yet."""
+        ...
+
+    def put(self, rules: RuleSet) -> None:
+        """Have these in force from here on, all at once."""
+        ...
+
+
 @dataclass(frozen=True)
 class Services:
     """Everything that a flow may reach for."""
@@ -104,10 +127,7 @@ class Services:
     environments: Environments
     places: Places
     webhooks: Mapping[str, Webhook]
-    rules: Callable[[str], Rules]
-    """The rules in force for a repository."""
-    rules_digest: str
-    """Of all of them."""
+    rules: RuleBook
     allowed: Callable[[str], bool]
     """Whether a repository is on the allow-list."""
     fingerprint_key: Callable[[str | None], tuple[str, bytes]]

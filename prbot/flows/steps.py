@@ -18,7 +18,7 @@ from prbot.core.rules import Rules
 from prbot.core.runs import Goal
 from prbot.disk import remove
 from prbot.flows.services import Services
-from prbot.ports import Limits, OnLine, Site, StepResult
+from prbot.ports import Allowance, Limits, OnLine, Site, StepResult
 from prbot.store.outputs import OutputSink
 from prbot.store.tables import PullRow, Run
 
@@ -164,11 +164,10 @@ def kept_summary(summary: PlanSummary) -> dict[str, object]:
 
 @contextmanager
 def bench(
-    services: Services, run: Run, pull: PullRow, environment: Mapping[str, str], timeout: float, owner: str = ""
+    services: Services, run: Run, pull: PullRow, environment: Mapping[str, str], rules: Rules, owner: str = ""
 ) -> Iterator[Bench]:
-    """A clean checkout of the run's commit, ready for the engine; all of it is gone afterwards.
-
-    Its directories are called after `owner`, or the run.
+    """A clean checkout of the run's commit, ready for the engine, by one reading of the rules; all of it is gone
+    afterwards. Its directories are called after `owner`, or the run.
     """
     owner = owner or run.id
     commits = [run.head_sha, run.base_sha] if run.goal is Goal.PLAN else [run.commit]
@@ -186,8 +185,9 @@ def bench(
     try:
         with services.git.checkout(pull.repository, run.commit, owner=owner) as tree:
             site = Site(tree, tree / run.dir, run.workspace, place / "data", place / "tmp", environment)
-            limits = Limits(services.running.begin(run.id), timeout)
-            yield Bench(services, run, services.rules(run.repo), site, limits, masks, sink)
+            timeout = rules.plan_timeout if run.goal is Goal.PLAN else rules.apply_timeout
+            limits = Limits(services.running.begin(run.id), timeout, allowance=Allowance(**rules.limits.model_dump()))
+            yield Bench(services, run, rules, site, limits, masks, sink)
     finally:
         sink.close()
         remove(place)

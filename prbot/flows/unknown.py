@@ -66,8 +66,8 @@ def inspect(services: Services, run_id: str) -> None:
 
 def _look(services: Services, run: Run, pull: PullRow) -> tuple[StatePosition, StateLock | None]:
     """With the plan's environment, which reads."""
-    timeout = services.rules(run.repo).plan_timeout
-    with bench(services, run, pull, services.environments.plan(), timeout, owner=run.id + LOOK) as work:
+    rules = services.rules(run.repo)
+    with bench(services, run, pull, services.environments.plan(), rules, owner=run.id + LOOK) as work:
         work.init()
         result, position = services.engine.state(work.site, work.limits)
         work.must(result)

@@ -142,7 +142,8 @@ def limited(allowance: Allowance) -> list[str]:
     if program is None:
         raise Conflict("`prlimit` was not found on PATH: install the package util-linux")
     megabyte = 1 << 20
+    memory = [] if allowance.memory is None else [f"--data={allowance.memory * megabyte}"]
     return [
-        os.path.realpath(program), f"--data={allowance.memory * megabyte}", f"--nproc={allowance.processes * _THREADS}",
+        os.path.realpath(program), *memory, f"--nproc={allowance.processes * _THREADS}",
         f"--nofile={allowance.open_files}", f"--fsize={allowance.disk * megabyte}", "--core=0", "--",
     ]  # fmt: skip

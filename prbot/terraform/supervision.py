@@ -42,7 +42,7 @@ class Supervisor:
         may = self._allowance
         if self._processes > may.processes:
             return f"it ran more than {may.processes} processes (rule `limits.processes`)."
-        if self._memory > may.memory * _MIB:
+        if may.memory is not None and self._memory > may.memory * _MIB:
             return f"it used more than {may.memory} MiB of memory (rule `limits.memory`)."
         if self._disk > may.disk * _MIB:
             return f"it wrote more than {may.disk} MiB (rule `limits.disk`)."
@@ -56,7 +56,7 @@ class Supervisor:
         may = self._allowance
         return (
             self._processes > FAR * may.processes
-            or self._memory > FAR * may.memory * _MIB
+            or (may.memory is not None and self._memory > FAR * may.memory * _MIB)
             or self._disk > FAR * may.disk * _MIB
             or self._full()
         )

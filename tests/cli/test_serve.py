@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from prbot.rules_file import RulesFile
 from prbot.sandbox.world import World
 from tests.cli.conftest import Prbot, environment
 
@@ -108,6 +109,58 @@ def test_serve_reads_the_file_that_config_names_in_all_its_processes(served: dic
     with serving({}, "--config", str(file)) as process:
         ready(served, 200)
         process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def entries(prbot: Prbot, settings: dict[str, str], action: str) -> list[dict[str, Any]]:
+    """The audit entries of an action, oldest first."""
+    found = prbot(settings, "audit", "query", "--action", action, "--json")
+    return [json.loads(line)["entry"] for line in reversed(found.stdout.splitlines())]
+
+
+def until_entries(prbot: Prbot, settings: dict[str, str], action: str, count: int) -> list[dict[str, Any]]:
+    deadline = time.monotonic() + 30
+    while len(found := entries(prbot, settings, action)) < count:
+        assert time.monotonic() < deadline, f"{len(found)} of {count} {action}"
+    return found
+
+
+def test_on_sighup_serve_loads_the_rules_anew_and_a_wrong_file_changes_nothing(
+    served: dict[str, str], prbot: Prbot, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("defaults: {approvals: 1}\n")
+    with serving({**served, "PRBOT_RULES": str(rules)}) as process:
+        ready(served, 200)
+        rules.write_text("defaults: {aprovals: 2}\n")
+        process.send_signal(signal.SIGHUP)
+        (refused,) = until_entries(prbot, served, "rules.refused", 1)
+        rules.write_text("defaults: {approvals: 2}\n")
+        process.send_signal(signal.SIGHUP)
+        before, after = until_entries(prbot, served, "rules.loaded", 2)
+        ready(served, 200)
+        process.terminate()
+        assert process.wait(30) == 0
+        assert process.stderr is not None
+        log = process.stderr.read().decode()
+    assert refused["outcome"] == "refused"
+    assert refused["facts"]["in_force"] == before["facts"]["digest"] == after["facts"]["before"]
+    (problem,) = refused["facts"]["problems"]
+    assert problem.startswith(f"{rules}:1: defaults.aprovals: there is no such key; did you mean approvals?")
+    assert after["facts"]["digest"] == RulesFile(rules).digest
+    events = [json.loads(line)["event"] for line in log.splitlines() if line.startswith("{")]
+    assert events.index("rules.refused") < events.index("rules.loaded")
+
+
+def test_a_sighup_that_comes_while_serve_starts_ends_nothing(served: dict[str, str]) -> None:
+    with serving(served) as process:
+        assert process.stderr is not None
+        assert b"prbot listens" in process.stderr.readline()
+        for _ in range(20):
+            process.send_signal(signal.SIGHUP)
+            time.sleep(0.02)
+        ready(served, 200)
+        process.terminate()
         assert process.wait(30) == 0
 
 

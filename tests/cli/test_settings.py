@@ -90,32 +90,6 @@ def test_the_webhooks_secrets_may_lie_in_a_file_of_their_own(
         read_settings()
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("defaults:\n  aprovals: 2\n", "defaults.aprovals: there is no such rule"),
-        ("defaults:\n  approvals: many\n", "defaults.approvals: "),
-        ("repos:\n  - approvals: 2\n", "repos[0].match: expected an owner/name glob"),
-        ("repos:\n  - match: acme/*\n    locks: sometimes\n", "repos[0].locks: "),
-        ("repos: acme\n", "repos: expected a list"),
-        ("default: {}\n", "default: unknown"),
-        ("- x\n", "expected the keys"),
-        (": :\n  x: [", "not YAML"),
-    ],
-)
-def test_a_wrong_rules_file_is_one_line_that_names_file_and_key(
-    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], tmp_path: Path, text: str, said: str
-) -> None:
-    rules = tmp_path / "rules.yaml"
-    rules.write_text(text)
-    put(monkeypatch, settings, {"PRBOT_RULES": str(rules)})
-    with pytest.raises(WrongSettings) as wrong:
-        build(read_settings())
-    (line,) = str(wrong.value).splitlines()
-    assert str(rules) in line
-    assert said in line
-
-
 def test_several_problems_are_a_line_each_and_exit_code_2_without_a_traceback(
     prbot: Prbot, settings: dict[str, str]
 ) -> None:

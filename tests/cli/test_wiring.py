@@ -13,7 +13,6 @@ import structlog
 
 from prbot.flows.services import Services
 from prbot.logs import configure_logging
-from prbot.rules_file import RulesFile
 from prbot.wiring import SortableIds, build, read_settings, run_worker
 
 
@@ -89,21 +88,6 @@ def test_ids_sort_by_the_time_they_were_made_also_within_a_millisecond_or_when_t
     made = [new_id() for _ in range(5)]
     assert made == sorted(set(made))
     assert {len(each) for each in made} == {26}
-
-
-def test_the_last_rule_that_matches_wins_key_by_key(tmp_path: Path) -> None:
-    file = tmp_path / "rules.yaml"
-    file.write_text(
-        "defaults:\n  approvals: 2\n  drafts: false\n"
-        "repos:\n  - match: acme/*\n    approvals: 3\n    locks: 'off'\n  - match: Acme/Infra\n    approvals: 1\n"
-    )
-    rules = RulesFile(file)
-    found = [(each.approvals, each.locks, each.drafts) for each in map(rules, ("acme/infra", "acme/x", "other/x"))]
-    assert found == [(1, "off", False), (3, "off", False), (2, "plan", False)]
-
-
-def test_without_a_rules_file_every_default_is_in_force() -> None:
-    assert RulesFile(None)("acme/infra").approvals == 1
 
 
 def test_a_data_directory_with_a_long_path_works(

@@ -74,8 +74,8 @@ def test_what_runs_counts_towards_both_limits() -> None:
     pending = [run(1, "a/net"), run(2, "a/db"), run(3, "b/net")]
     running = [project("a/x"), project("a/y")]
     assert admit(pending, running, AdmissionLimits(total=3), {}) == ["0001"]
-    assert admit(pending, running, AdmissionLimits(total=9, per_repo=2), {}) == ["0003"]
-    assert admit(pending, running, AdmissionLimits(total=9, per_repo=3), {}) == ["0001", "0003"]
+    assert admit(pending, running, AdmissionLimits(total=9, per_repo={"a": 2, "b": 1}), {}) == ["0003"]
+    assert admit(pending, running, AdmissionLimits(total=9, per_repo={"a": 3}), {}) == ["0001", "0003"]
     assert admit(pending, running, AdmissionLimits(total=1), {}) == []
 
 
@@ -83,7 +83,7 @@ projects = st.builds(ProjectKey, st.sampled_from("abc"), st.sampled_from(["net",
 waiting = st.lists(st.tuples(st.sampled_from(RunClass), projects), max_size=12).map(
     lambda drawn: [PendingRun(f"{number:04}", kind, key) for number, (kind, key) in enumerate(drawn)]
 )
-limits = st.builds(AdmissionLimits, st.integers(1, 6), st.none() | st.integers(1, 3))
+limits = st.builds(AdmissionLimits, st.integers(1, 6), st.dictionaries(st.sampled_from("abc"), st.integers(1, 3)))
 turns = st.dictionaries(st.sampled_from("abc"), st.integers(0, 9).map(lambda hour: NOON + timedelta(hours=hour)))
 
 
@@ -100,11 +100,10 @@ def test_no_limit_is_passed_no_project_runs_twice_and_no_room_is_left_unused(
     if admitted:
         assert len(busy) <= bounds.total
     new = {by_id[run_id].project.repo for run_id in admitted}
-    assert bounds.per_repo is None or all(per_repo[repo] <= bounds.per_repo for repo in new)
+    assert all(per_repo[repo] <= bounds.per_repo.get(repo, len(busy)) for repo in new)
     if len(busy) < bounds.total:
         left = [each for each in pending if each.project not in busy]
-        assert bounds.per_repo is not None or not left
-        assert all(per_repo[each.project.repo] >= (bounds.per_repo or 0) for each in left)
+        assert all(per_repo[each.project.repo] >= bounds.per_repo.get(each.project.repo, 99) for each in left)
 
 
 @given(waiting, limits, turns)
@@ -116,7 +115,7 @@ def test_nobody_starts_before_one_of_a_more_urgent_class_that_could(
     load = Counter(key.repo for key in busy)
     least_urgent = max((each.kind for each in started.values()), default=RunClass.APPLY)
     for each in pending:
-        room = bounds.per_repo is None or load[each.project.repo] < bounds.per_repo
+        room = load[each.project.repo] < bounds.per_repo.get(each.project.repo, 99)
         if each.project not in busy and room:
             assert each.kind >= least_urgent
 

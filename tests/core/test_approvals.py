@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from prbot.core.approvals import ApprovalVerdict, PeopleFacts, Refusal, commit_authors, last_pushers
+from prbot.core.permissions import WhoMay
 from prbot.core.pulls import Commit, Review, Role
 from prbot.core.runs import Goal
 from prbot.core.shown import ShownPlan
@@ -94,6 +95,45 @@ def test_two_spellings_of_one_login_are_one_person() -> None:
 @pytest.mark.parametrize(("role", "counts"), [("none", 0), ("read", 0), ("triage", 0), ("write", 1), ("maintain", 1)])
 def test_write_access_is_what_it_takes(role: Role, counts: int) -> None:
     assert len(verdict(review(), people=replace(PEOPLE, roles={"bo": role})).counted) == counts
+
+
+@pytest.mark.parametrize(
+    ("approvers", "counts", "says"),
+    [
+        (WhoMay(users=("BO", "cy")), True, ""),
+        (WhoMay(users=("fay", "gus")), False, "the rules keep approving for fay or gus."),
+        (
+            WhoMay(role="maintain"),
+            False,
+            "the rules keep approving for somebody with maintain access, and bo has write",
+        ),
+        (WhoMay(role="maintain", users=("bo",)), False, "for bo (with maintain access), and bo has write access."),
+    ],
+)
+def test_the_rules_can_keep_approving_for_some(approvers: WhoMay, counts: bool, says: str) -> None:
+    people = replace(PEOPLE, approvers=approvers)
+    for opinion in (review(), approve()):
+        given = verdict(opinion, people=people)
+        assert given.satisfies(1) == counts
+        if not counts:
+            assert refusal(given)[0] == Refusal.NOT_AN_APPROVER
+            assert says in refusal(given)[1]
+
+
+def test_being_listed_helps_nobody_who_had_a_hand_in_it_or_may_not_write() -> None:
+    people = replace(PEOPLE, approvers=WhoMay(users=("al", "eve")))
+    assert refusal(verdict(review("al"), people=people))[0] == Refusal.AUTHOR
+    assert refusal(verdict(review("eve"), people=people))[0] == Refusal.NO_WRITE_ACCESS
+
+
+def test_whoever_has_write_access_can_object_whomever_the_rules_let_approve() -> None:
+    people = replace(PEOPLE, approvers=WhoMay(users=("fay",)), roles={**PEOPLE.roles, "fay": "write"})
+    given = verdict(review("fay"), review("bo", "CHANGES_REQUESTED", number=2), people=people)
+    assert [each.user for each in given.counted] == ["fay"]
+    assert [each.user for each in given.blocking] == ["bo"]
+    assert verdict(
+        review("fay"), review("bo", "CHANGES_REQUESTED", number=2), review(at=70, number=3), people=people
+    ).satisfies(1)
 
 
 # -- when, and of what ------------------------------------------------------------------------------------------------

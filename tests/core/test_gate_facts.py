@@ -10,6 +10,7 @@ import pytest
 from prbot.core.approvals import ExplicitApproval
 from prbot.core.gate_facts import GateFacts, facts_digest, facts_record
 from prbot.core.locks import Claim
+from prbot.core.permissions import WhoMay
 from prbot.core.rules import Rules
 from prbot.core.runs import Goal, RunStatus
 from tests.core.gate_samples import APPLICABLE, DB, NOON, OLD, PEOPLE, PLAN, READY, REVIEW, with_project, with_pull
@@ -41,6 +42,7 @@ SAID = ExplicitApproval("bo", False, PLAN.run, PLAN.fingerprint, NOON + timedelt
         replace(READY, people=replace(PEOPLE, requester="bo")),
         replace(READY, people=replace(PEOPLE, bot_login="bo")),
         replace(READY, people=replace(PEOPLE, author="bo")),
+        replace(READY, people=replace(PEOPLE, approvers=WhoMay(users=("bo",)))),
         replace(READY, projects=()),
         with_pull(head_sha=OLD),
         with_pull(draft=True),

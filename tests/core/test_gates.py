@@ -15,6 +15,7 @@ from prbot.core.comparison import Verdict
 from prbot.core.gate_facts import GateFacts
 from prbot.core.gates import Gate, GateName, decide_apply, evaluate
 from prbot.core.locks import Claim
+from prbot.core.permissions import WhoMay
 from prbot.core.rules import Rules
 from prbot.core.runs import RunStatus
 from tests.core.gate_samples import (
@@ -172,6 +173,14 @@ def test_what_counted_is_said_as_well() -> None:
     assert found.notes == (
         "bo approved by a review at 2026-11-20 12:01:03Z: it counts, and it carries over from an earlier plan.",
     )
+
+
+def test_who_can_approve_is_told_as_the_rules_have_it() -> None:
+    people = replace(READY.people, approvers=WhoMay(users=("cy", "di")))
+    found = gate(replace(READY, people=people), "approved")
+    assert not found.met
+    assert found.todo.startswith("cy or di, and other than al, can approve")
+    assert found.notes == ("bo's approval does not count: the rules keep approving for cy or di.",)
 
 
 def test_the_rules_say_how_many_approvals_are_needed() -> None:

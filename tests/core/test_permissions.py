@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
-from prbot.core.permissions import MINIMUM_ROLE, Allowed, Refused, may
+from prbot.core.permissions import MINIMUM_ROLE, Allowed, Refused, Who, WhoMay, may, narrowed
 from prbot.core.pulls import ROLES, Role, at_least
 
 
@@ -75,3 +76,52 @@ def test_being_a_holders_author_helps_with_nothing_but_unlock() -> None:
 def test_an_unknown_command_is_a_bug_and_not_a_permission() -> None:
     with pytest.raises(KeyError):
         may("destroy", "admin")
+
+
+# -- as the rules narrow it -------------------------------------------------------------------------------------------
+OPS = Who(apply=WhoMay(role="maintain"), cancel=WhoMay(users=("bo", "Cy")), unlock=WhoMay(role="admin", users=("bo",)))
+
+
+def test_without_a_word_in_the_rules_nobody_is_refused_who_may() -> None:
+    for command in MINIMUM_ROLE:
+        for role in ROLES:
+            if may(command, role, is_holder_author=True) == Allowed():
+                assert narrowed(command, "al", role, Who()) == Allowed()
+
+
+def test_every_command_that_needs_write_access_can_be_narrowed_and_no_other() -> None:
+    assert set(Who.model_fields) == {command for command, role in MINIMUM_ROLE.items() if role == "write"}
+    assert all(narrowed(command, "al", "read", OPS) == Allowed() for command in ("help", "version", "why"))
+
+
+@pytest.mark.parametrize(
+    ("command", "user", "role", "said"),
+    [
+        ("apply", "al", "maintain", ""),
+        ("apply", "al", "write", "keep `apply` for somebody with maintain access here, and you have write access."),
+        ("cancel", "BO", "write", ""),
+        ("cancel", "cy", "admin", ""),
+        ("cancel", "al", "admin", "keep `cancel` for bo or Cy here, and you are not among them. Ask bo or Cy."),
+        ("unlock", "bo", "admin", ""),
+        ("unlock", "bo", "maintain", "keep `unlock` for bo (with admin access) here, and you have maintain access."),
+        ("unlock", "al", "admin", "for bo (with admin access) here, and you are not among them."),
+        ("plan", "al", "write", ""),
+    ],
+)
+def test_a_role_a_list_or_both_must_be_met_and_a_refusal_says_whose_it_is(
+    command: str, user: str, role: Role, said: str
+) -> None:
+    verdict = narrowed(command, user, role, OPS)
+    if not said:
+        assert verdict == Allowed()
+    else:
+        assert isinstance(verdict, Refused)
+        assert said in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"role": "read"}, {"users": ()}, {"users": ["@bo"]}, {"users": ["acme/ops"]}, {"teams": ["ops"]}]
+)
+def test_what_would_widen_who_may_or_means_nobody_or_a_team_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        WhoMay.model_validate(wrong)
