@@ -51,6 +51,8 @@ class Rules(BaseModel):
     """Engine arguments allowed after `--` in a comment, by name (`-refresh-only`, `-parallelism`)."""
     plan_lock: bool = True
     """Whether plans take Terraform's state lock."""
+    trusted: tuple[str, ...] = ()
+    """Authors without write access, such as a bot, whose pull requests from this repository's own branches may run."""
     drafts: bool = True
     """Whether draft pull requests are planned without being asked."""
     plan_timeout: int = Field(default=1800, ge=1)

@@ -17,10 +17,10 @@ from prbot.core.events import CommentEvent
 from prbot.core.gate_facts import facts_digest
 from prbot.core.gates import evaluate
 from prbot.core.permissions import Refused, may, narrowed
-from prbot.core.pulls import Pull, Role, at_least
+from prbot.core.pulls import Pull, Role
 from prbot.core.runs import BUSY, LIVE, Goal, RunStatus
 from prbot.core.shown import NamesNone, named_plan
-from prbot.flows import apply, gather, plan, report
+from prbot.flows import apply, gather, plan, report, strangers
 from prbot.flows.admission import admit_runs
 from prbot.flows.locks import claimed_by, give_up
 from prbot.flows.nudge import report_soon, stop
@@ -35,7 +35,7 @@ RELEASABLE = frozenset({RunStatus.HELD, RunStatus.AWAITING_APPROVAL})
 def execute(services: Services, pull: Pull, event: CommentEvent) -> None:
     """Do what a comment asks for. One that asks for nothing, and one that prbot wrote, costs nothing."""
     found = parse(event.body, services.identity.prefixes)
-    if not found or _is_ours(services, event):
+    if not found or _is_ours(services, event) or strangers.is_flood(services, pull, event):
         return
     with services.db.write() as tx:
         report.react(services, tx, pull.key, event.comment_id, "eyes")
@@ -74,7 +74,7 @@ def _do(services: Services, pull: Pull, event: CommentEvent, command: Command, r
     if not isinstance(verdict, Refused):
         verdict = narrowed(command.name, event.sender, role, services.rules(pull.key.repo).who)
     if isinstance(verdict, Refused):
-        _refuse(services, pull, event, command, verdict.reason, slug)
+        _refuse(services, pull, event, command, verdict.reason, slug, once=True)
         return
     with services.db.write() as tx:
         services.audit.append(
@@ -89,7 +89,11 @@ def _do(services: Services, pull: Pull, event: CommentEvent, command: Command, r
     _ACTS[command.name](services, pull, event, command, slug)
 
 
-def _refuse(services: Services, pull: Pull, event: CommentEvent, command: Command, reason: str, slug: str) -> None:
+def _refuse(
+    services: Services, pull: Pull, event: CommentEvent, command: Command, reason: str, slug: str, *, once: bool = False
+) -> None:
+    """Answer with the reason; with `once`, only the first time that this person asks for this command here."""
+    document = replies.refused(event.sender, command.name, reason)
     with services.db.write() as tx:
         services.audit.append(
             tx,
@@ -100,9 +104,11 @@ def _refuse(services: Services, pull: Pull, event: CommentEvent, command: Comman
             outcome="refused",
             facts={"command": command.name, "why": reason, "comment": event.comment_id},
         )
-        report.reply_in(
-            services, tx, pull.key, event.comment_id, replies.refused(event.sender, command.name, reason), slug
-        )
+        if once:
+            report.want_comment(services, tx, pull.key, f"refused:{event.sender}:{command.name}", document)
+            report_soon(services, tx, pull.key)
+        else:
+            report.reply_in(services, tx, pull.key, event.comment_id, document, slug)
 
 
 def _unlock_facts(services: Services, pull: Pull, event: CommentEvent, command: Command) -> dict[str, bool]:
@@ -125,12 +131,13 @@ def _plan(services: Services, pull: Pull, event: CommentEvent, command: Command,
     if pull.merged:
         _plan_merged(services, pull, event, command, slug)
         return
-    if not at_least(services.forge.role(pull.key.repo, pull.author), "write"):
+    if not strangers.trusted(services, pull):
+        unseen = strangers.why_not_allowed(services, pull, event)
+        if unseen:
+            _refuse(services, pull, event, command, unseen, slug)
+            return
         with services.db.write() as tx:
-            services.audit.append(
-                tx, "head.allowed", actor=user(event.sender), repo=pull.key.repo, pull=pull.key.number,
-                head=pull.head_sha, facts={"author": pull.author, "comment": event.comment_id},
-            )  # fmt: skip
+            strangers.allow(services, tx, pull, event)
     plan.start(services, pull, plan.Asked("comment", user(event.sender), command, event.comment_id))
 
 

@@ -7,12 +7,11 @@ from sqlmodel import Session
 
 from prbot.audit.entries import PRBOT, user
 from prbot.core.branches import governed
-from prbot.core.comments.replies import notice
 from prbot.core.events import CommentEvent, PullEvent, QueueEvent, ReviewEvent
 from prbot.core.ids import PullKey
-from prbot.core.pulls import Pull, Status, at_least
+from prbot.core.pulls import Pull, Status
 from prbot.core.runs import Goal, RunStatus
-from prbot.flows import commands, merges, plan, report
+from prbot.flows import commands, merges, plan, report, strangers
 from prbot.flows.admission import admit_runs
 from prbot.flows.locks import claimed_by, give_up
 from prbot.flows.nudge import report_soon
@@ -101,8 +100,10 @@ def _changed(services: Services, pull: Pull, event: PullEvent) -> None:
         return
     if event.action in ("opened", "pushed", "ready") and _planned(services, pull):
         return  # said twice, or an older push whose newer one was handled
-    if not _may_run(services, pull):
-        _wait_for_a_writer(services, pull)
+    if not strangers.may_run(services, pull):
+        with services.db.write() as tx:
+            _let_go(services, tx, pull)
+            strangers.wait_for_a_writer(services, tx, pull)
         return
     plan.start(services, pull, plan.Asked("autoplan", user(event.sender)))
 
@@ -122,45 +123,6 @@ def _planned(services: Services, pull: Pull) -> bool:
     with services.db.read() as tx:
         whole = [each for each in runs.operations(tx, pull.key) if each.goal is Goal.PLAN and each.whole]
     return bool(whole) and whole[-1].head_sha == pull.head_sha
-
-
-def _may_run(services: Services, pull: Pull) -> bool:
-    """Whether its code may run: its author has write access, or somebody who has it planned this very head."""
-    if at_least(services.forge.role(pull.key.repo, pull.author), "write"):
-        return True
-    with services.db.read() as tx:
-        return any(
-            each.trigger == "comment" and each.goal is Goal.PLAN and each.head_sha == pull.head_sha
-            for each in runs.operations(tx, pull.key)
-        )
-
-
-def _wait_for_a_writer(services: Services, pull: Pull) -> None:
-    """A stranger's head: nothing of it runs, and what ran of it before is put aside."""
-    word = services.identity.prefixes[0]
-    with services.db.write() as tx:
-        _let_go(services, tx, pull)
-        services.audit.append(
-            tx,
-            "head.revoked",
-            actor=PRBOT,
-            repo=pull.key.repo,
-            pull=pull.key.number,
-            head=pull.head_sha,
-            outcome="refused",
-            facts={"author": pull.author},
-        )
-        document = notice(
-            "Not planned yet",
-            [
-                "The author has no write access to this repository, and a plan runs the pull request's code.",
-                f"Somebody who has it can read the changes, and allow this head with `{word} plan`. A push asks anew.",
-            ],
-        )
-        report.want_comment(services, tx, pull.key, f"stranger:{pull.head_sha}", document)
-        waits = Status("prbot/gate", "pending", f"somebody with write access must allow this head: {word} plan")
-        report.want_status(tx, pull.key, pull.head_sha, waits)
-        report_soon(services, tx, pull.key)
 
 
 def _not_ours(services: Services, pull: Pull) -> None:
@@ -206,5 +168,5 @@ def _own(services: Services, pull: Pull, row: InboxEvent) -> None:
         newest = runs.newest(runs.of_pull(tx, pull.key, Goal.PLAN))
     if not newest or all(run.status is RunStatus.CANCELLED for run in newest.values()):
         return
-    if _may_run(services, pull):
+    if strangers.may_run(services, pull):
         plan.start(services, pull, plan.Asked(row.kind, PRBOT))

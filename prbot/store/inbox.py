@@ -66,6 +66,18 @@ def waiting(tx: Session, pull: PullKey) -> list[InboxEvent]:
     return list(tx.exec(query.order_by(col(InboxEvent.id))))
 
 
+def comments_by(tx: Session, pull: PullKey, login: str, since: datetime) -> list[CommentEvent]:
+    """What somebody wrote on a pull request since a time, whatever became of it."""
+    query = select(InboxEvent).where(
+        InboxEvent.repo == pull.repo,
+        InboxEvent.pull == pull.number,
+        InboxEvent.kind == CommentEvent.__name__,
+        InboxEvent.created_at >= since,
+    )
+    events = (event_of(row) for row in tx.exec(query))
+    return [each for each in events if isinstance(each, CommentEvent) and each.sender.casefold() == login.casefold()]
+
+
 def pulls_waiting(tx: Session) -> set[PullKey]:
     """The pull requests that have something to be handled."""
     rows = tx.exec(select(InboxEvent.repo, InboxEvent.pull).where(col(InboxEvent.handled_at).is_(None)).distinct())

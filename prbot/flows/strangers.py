@@ -1,0 +1,155 @@
+"""Code of people who may not write: nothing of it runs until somebody who may has seen that head and says so.
+
+And comments, which anybody may write on a public repository: they cannot make prbot talk without end.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from prbot.audit.entries import PRBOT, user
+from prbot.core.commands import parse
+from prbot.core.comments.replies import notice
+from prbot.core.events import CommentEvent
+from prbot.core.pulls import Pull, Status, at_least
+from prbot.core.runs import Goal
+from prbot.flows import report
+from prbot.flows.nudge import report_soon
+from prbot.flows.services import Services
+from prbot.store import inbox, posts, runs
+from prbot.store.tables import PullRow
+
+MOST_COMMENTS = 20
+"""Comments with commands by one person on one pull request …"""
+PERIOD = timedelta(minutes=10)
+"""… in this time; further ones are not followed."""
+
+
+# -- whose code runs --------------------------------------------------------------------------------------------------
+def may_run(services: Services, pull: Pull) -> bool:
+    """Whether the head's code may run: it is of people who may write, or somebody who may allowed this very head."""
+    return trusted(services, pull) or _allowed(services, pull)
+
+
+def trusted(services: Services, pull: Pull) -> bool:
+    """Whether those whose code the head is may write: its author, or one whom the rules trust, and who pushed it.
+
+    Only a branch of the repository itself is known to be pushed to by nobody else.
+    """
+    named = {login.casefold() for login in services.rules(pull.key.repo).trusted}
+    at_home = pull.head_repo is not None and pull.head_repo.casefold() == pull.key.repo.casefold()
+    if at_home and pull.author.casefold() in named:
+        return True
+    if not at_least(services.forge.role(pull.key.repo, pull.author), "write"):
+        return False
+    return at_home or _pushed_by_a_writer(services, pull)
+
+
+def _pushed_by_a_writer(services: Services, pull: Pull) -> bool:
+    with services.db.read() as tx:
+        row = tx.get(PullRow, (pull.key.repo, pull.key.number))
+    if row is None or row.pusher is None or row.pushed_sha != pull.head_sha:
+        return False
+    if row.pusher.casefold() == pull.author.casefold():
+        return True
+    return at_least(services.forge.role(pull.key.repo, row.pusher), "write")
+
+
+def _allowed(services: Services, pull: Pull) -> bool:
+    with services.db.read() as tx:
+        return any(
+            each.trigger == "comment" and each.goal is Goal.PLAN and each.head_sha == pull.head_sha
+            for each in runs.operations(tx, pull.key)
+        )
+
+
+def wait_for_a_writer(services: Services, tx: Session, pull: Pull) -> None:
+    """Say that nothing of this head runs yet, and how it may."""
+    word = services.identity.prefixes[0]
+    services.audit.append(
+        tx,
+        "head.revoked",
+        actor=PRBOT,
+        repo=pull.key.repo,
+        pull=pull.key.number,
+        head=pull.head_sha,
+        outcome="refused",
+        facts={"author": pull.author},
+    )
+    document = notice(
+        "Not planned yet",
+        [
+            f"A plan runs the pull request's code, and `{pull.head_sha[:7]}` is not by somebody who may write.",
+            f"Somebody with write access can read it, and allow this head with `{word} plan`. A push asks anew.",
+        ],
+    )
+    report.want_comment(services, tx, pull.key, _notice_of(pull), document)
+    waits = Status("prbot/gate", "pending", f"somebody with write access must allow this head: {word} plan")
+    report.want_status(tx, pull.key, pull.head_sha, waits)
+    report_soon(services, tx, pull.key)
+
+
+def why_not_allowed(services: Services, pull: Pull, event: CommentEvent) -> str:
+    """Why a `plan` by somebody who may write does not let this head run; empty if it does.
+
+    They can only mean a head that they could see: one that was pushed while they wrote is not what they read. So its
+    notice must have stood there before they wrote, by the forge's own clock.
+    """
+    with services.db.write() as tx:
+        told = posts.of_key(tx, pull.key, posts.COMMENT, _notice_of(pull))
+        if not told:
+            wait_for_a_writer(services, tx, pull)
+    if told and told[0].posted_at is not None and told[0].posted_at < datetime.fromisoformat(event.created_at):
+        return ""
+    return (
+        f"`{pull.head_sha[:7]}` was pushed shortly before, or after, you wrote this. Read it, and say it again once "
+        "prbot's note on that head is there."
+    )
+
+
+def allow(services: Services, tx: Session, pull: Pull, event: CommentEvent) -> None:
+    """Put on record who let a stranger's head run."""
+    services.audit.append(
+        tx,
+        "head.allowed",
+        actor=user(event.sender),
+        repo=pull.key.repo,
+        pull=pull.key.number,
+        head=pull.head_sha,
+        facts={"author": pull.author, "comment": event.comment_id},
+    )
+
+
+def _notice_of(pull: Pull) -> str:
+    return f"stranger:{pull.head_sha}"
+
+
+# -- who talks without end --------------------------------------------------------------------------------------------
+def is_flood(services: Services, pull: Pull, event: CommentEvent) -> bool:
+    """Whether somebody gives commands on a pull request faster than people do. They are told so once."""
+    since = services.clock.now() - PERIOD
+    with services.db.read() as tx:
+        recent = inbox.comments_by(tx, pull.key, event.sender, since)
+    so_far = [each for each in recent if each.comment_id <= event.comment_id]
+    commands = [each for each in so_far if parse(each.body, services.identity.prefixes)]
+    if len(commands) <= MOST_COMMENTS:
+        return False
+    with services.db.write() as tx:
+        key = f"flood:{event.sender}"
+        if not posts.of_key(tx, pull.key, posts.COMMENT, key):
+            services.audit.append(
+                tx,
+                "command.refused",
+                actor=user(event.sender),
+                repo=pull.key.repo,
+                pull=pull.key.number,
+                outcome="refused",
+                facts={"why": "too many commands", "comment": event.comment_id},
+            )
+            minutes = int(PERIOD.total_seconds() // 60)
+            said = f"More than {MOST_COMMENTS} comments with commands in {minutes} minutes. More are not followed."
+            report.want_comment(services, tx, pull.key, key, notice("Too many commands", [said]))
+            report_soon(services, tx, pull.key)
+    return True
