@@ -216,7 +216,7 @@ class Site:
 
     `dir` is the project's directory inside the `checkout`; `data_dir` (TF_DATA_DIR; plan files lie there too) and
     `tmp_dir` (TMPDIR, HOME) lie outside of it. `environment` is the phase's own, complete but for what the engine
-    adapter itself sets.
+    adapter itself sets. `name` is this site's alone, such as a run's id, or empty.
     """
 
     checkout: Path
@@ -225,6 +225,7 @@ class Site:
     data_dir: Path
     tmp_dir: Path
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

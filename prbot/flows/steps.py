@@ -184,7 +184,7 @@ def bench(
     sink = OutputSink(services.db, run.id)
     try:
         with services.git.checkout(pull.repository, run.commit, owner=owner) as tree:
-            site = Site(tree, tree / run.dir, run.workspace, place / "data", place / "tmp", environment)
+            site = Site(tree, tree / run.dir, run.workspace, place / "data", place / "tmp", environment, owner)
             timeout = rules.plan_timeout if run.goal is Goal.PLAN else rules.apply_timeout
             limits = Limits(services.running.begin(run.id), timeout, allowance=Allowance(**rules.limits.model_dump()))
             yield Bench(services, run, rules, site, limits, masks, sink)
