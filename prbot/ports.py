@@ -13,7 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, NewType, Protocol
 
-from prbot.core.ids import PullKey, Repo
+from prbot.core.credentials import Credential, Phase
+from prbot.core.ids import ProjectKey, PullKey, Repo
 from prbot.core.plans import Seal, StatePosition
 from prbot.core.pulls import Comment, Commit, Posted, Pull, Review, Role, Status
 from prbot.core.trees import Tree
@@ -301,6 +302,10 @@ class Engine(Protocol):
         """The engine's product and version, asked once a binary. Conflict (and how to fix it) if missing or too old."""
         ...
 
+    def seen_as(self, path: Path, site: Site) -> str:
+        """By which path the processes of a site know one of its files."""
+        ...
+
     def isolation(self) -> str:
         """What keeps its processes apart from the server, or `off`. Conflict (and what to do) if it does not work."""
         ...
@@ -359,6 +364,48 @@ class Engine(Protocol):
 
     def state_lock(self, result: StepResult) -> StateLock | None:
         """Who held the state lock that a step failed to get; None if it did not fail for that."""
+        ...
+
+
+# -- credentials ------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """For which run credentials are read; where they can carry that, they do."""
+
+    phase: Phase
+    project: ProjectKey
+    pull: int
+    run: str
+    entry: str
+    """The audit log's entry that records that they are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the engine's processes of one run get. All of it is secret, but what its name says is not."""
+
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """A file's content by the variable that is to hold its path."""
+    init_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """For `init` alone, besides."""
+    init_files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Files in the home directory for `init` alone, by name."""
+
+
+class Credentials(Protocol):
+    """Reads credentials anew for each run, and keeps none of them."""
+
+    def named(self, purpose: Purpose, credentials: Sequence[tuple[str, Credential]]) -> bool:
+        """Whether reading them for this purpose would read anything beyond the phase's own environment file."""
+        ...
+
+    def read(self, purpose: Purpose, credentials: Sequence[tuple[str, Credential]]) -> Given:
+        """The phase's own environment, then each named credential's half for that phase; later ones win.
+
+        Never touches the other phase's half. Conflict, NotFound, Denied or Transient, which name the credential and
+        show no value.
+        """
         ...
 
 

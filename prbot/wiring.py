@@ -25,9 +25,11 @@ from prbot.audit.log import AuditLog
 from prbot.core.ids import NewId
 from prbot.core.redact import SHORTEST, Redactor
 from prbot.core.repo_patterns import fits
+from prbot.credentials.env_file import EnvFile
+from prbot.credentials.reader import CredentialReader
 from prbot.flows import janitor, rule_changes
-from prbot.flows.services import Environments, Identity, Places, Services, Webhook
-from prbot.flows.steps import HARMLESS
+from prbot.flows.harmless import HARMLESS
+from prbot.flows.services import Identity, Places, Services, Webhook
 from prbot.flows.work import work
 from prbot.git.mirrors import GitMirrors
 from prbot.github import payloads, signature
@@ -43,7 +45,6 @@ from prbot.settings import Settings, WrongSettings, load
 from prbot.store.database import Database
 from prbot.store.migrate import upgrade
 from prbot.terraform.engine import TerraformEngine
-from prbot.terraform.environment import EnvFile
 from prbot.terraform.isolation import Bubblewrap, Isolation, Unconfined, made_up_etc, too_much_in_sight
 from prbot.terraform.module_access import ModuleAccess, base_url
 from prbot.terraform.network import PrivateNetwork
@@ -156,7 +157,7 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
         clock=clock,
         new_id=new_id,
         identity=Identity(worker, settings.command_prefix, settings.public_url, __version__),
-        environments=Environments(plan=_reader(plan_env), apply=_reader(apply_env)),
+        credentials=CredentialReader(plan_env, apply_env),
         places=Places(scratch=data / "scratch"),
         webhooks={"github": Webhook(partial(signature.verify, settings.webhook_secrets), payloads.parse)},
         rules=rules,
@@ -373,10 +374,6 @@ def _environment_files(settings: Settings) -> tuple[EnvFile | None, EnvFile | No
         for warning in each.warnings():
             structlog.get_logger(__name__).warning("environment.open", problem=warning)
     return plan, apply
-
-
-def _reader(file: EnvFile | None) -> Callable[[], dict[str, str]]:
-    return file.read if file is not None else dict
 
 
 def make_private(directory: Path) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from prbot.audit.keys import AuditKeys
 from prbot.core.health import Finding, failed, ok
 from prbot.core.health import machine as verdicts
+from prbot.credentials.env_file import EnvFile
 from prbot.git.version import version as git_version
 from prbot.plans.sealing import Keyring
 from prbot.ports import Unavailable
@@ -22,7 +23,6 @@ from prbot.settings import Settings, WrongSettings
 from prbot.store import migrate
 from prbot.store.database import Database
 from prbot.terraform.engine import TerraformEngine
-from prbot.terraform.environment import EnvFile
 from prbot.wiring import isolation_for
 
 _ENGINE = "Install Terraform 1.10 or later, or OpenTofu 1.7 or later, or set PRBOT_ENGINE to the path of one."

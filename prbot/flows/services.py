@@ -14,7 +14,7 @@ from prbot.core.ids import NewId, PullKey
 from prbot.core.redact import Redactor
 from prbot.core.rule_sets import RuleSet
 from prbot.core.rules import Rules
-from prbot.ports import Clock, Engine, Forge, Git, Jobs, PlanStore
+from prbot.ports import Clock, Credentials, Engine, Forge, Git, Jobs, PlanStore
 from prbot.store.database import Database
 
 
@@ -26,14 +26,6 @@ class Webhook:
     """(raw body, signature header) → whether one of the secrets signed it."""
     parse: Callable[[str, str, bytes], ParsedDelivery]
     """(event name, content type, raw body)."""
-
-
-@dataclass(frozen=True)
-class Environments:
-    """What engine processes get, by phase. Read at each use, so that rotated credentials take effect."""
-
-    plan: Callable[[], dict[str, str]]
-    apply: Callable[[], dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -124,7 +116,7 @@ class Services:
     clock: Clock
     new_id: NewId
     identity: Identity
-    environments: Environments
+    credentials: Credentials
     places: Places
     webhooks: Mapping[str, Webhook]
     rules: RuleBook

@@ -102,6 +102,10 @@ class TerraformEngine:
         """Which engine this is, asked once a binary. Conflict, with what to do, if it is missing or too old."""
         return versions.version_of(versions.find(self._binary), self._known)
 
+    def seen_as(self, path: Path, site: Site) -> str:
+        """By which path the processes of a site know one of its files."""
+        return str(self._isolation.inside(path, site))
+
     def isolation(self) -> str:
         """What keeps its processes apart from the server, or `off`. Conflict, with what to do, if it does not work."""
         return self._isolation.check()
