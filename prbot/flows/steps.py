@@ -17,6 +17,7 @@ from prbot.core.redact import Redactor
 from prbot.core.rules import Rules
 from prbot.core.runs import Goal
 from prbot.disk import remove
+from prbot.flows import gather
 from prbot.flows.services import Services
 from prbot.ports import Allowance, Limits, OnLine, Site, StepResult
 from prbot.store.outputs import OutputSink
@@ -171,7 +172,7 @@ def bench(
     """
     owner = owner or run.id
     commits = [run.head_sha, run.base_sha] if run.goal is Goal.PLAN else [run.commit]
-    services.git.fetch(pull.repository, shas=commits, token=services.forge.clone_token(run.repo))
+    gather.fetch(services, pull.repository, commits)
     if run.goal is Goal.PLAN:  # nobody pushed this commit: it is made again where another worker made it
         services.git.merge(pull.repository, run.base_sha, run.head_sha)
     place = services.places.scratch / owner
