@@ -7,10 +7,8 @@ import hashlib
 import os
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,6 +36,7 @@ from prbot.github.client import GitHubForge
 from prbot.github.connections import Connections
 from prbot.jobs.embedded import EmbeddedJobs
 from prbot.logs import configure_logging
+from prbot.machine import SortableIds, SystemClock
 from prbot.plans.local import LocalPlanStore
 from prbot.plans.sealing import EncryptedPlanStore, Keyring
 from prbot.ports import Clock, Unavailable
@@ -62,33 +61,6 @@ DRAIN_SECONDS = 3 * 3600.0
 _LONGEST_SOCKET_PATH = 107
 _SOCKET_NAME = 30
 """Bytes that a worker's socket adds to its directory's path."""
-
-
-class SystemClock:
-    """The machine's time."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-
-class SortableIds:
-    """Makes ids of 26 letters and digits that sort by the time they were made, also within one millisecond.
-
-    A ULID (https://github.com/ulid/spec) in lower case: 48 bits of milliseconds, 80 random ones.
-    """
-
-    _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
-
-    def __init__(self, milliseconds: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
-        self._milliseconds = milliseconds
-        self._lock = threading.Lock()
-        self._last = 0
-
-    def __call__(self) -> str:
-        with self._lock:
-            self._last = max(self._last + 1, self._milliseconds() << 80 | secrets.randbits(80))
-            number = self._last
-        return "".join(self._DIGITS[number >> shift & 31] for shift in range(125, -1, -5))
 
 
 class OwnSecrets:

@@ -13,7 +13,8 @@ import structlog
 
 from prbot.flows.services import Services
 from prbot.logs import configure_logging
-from prbot.wiring import SortableIds, build, read_settings, run_worker
+from prbot.machine import SortableIds
+from prbot.wiring import build, read_settings, run_worker
 
 
 @pytest.fixture
