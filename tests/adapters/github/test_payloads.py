@@ -125,7 +125,7 @@ def test_other_actions_are_ignored_by_name_and_recorded_with_their_pull_request(
 
 
 def test_other_events_are_ignored_by_name() -> None:
-    assert ignored("check_suite", {"action": "completed"}) == "event check_suite is not used"
+    assert ignored("fork", {"action": "created"}) == "event fork is not used"
     assert ignored("x\n" * 400, {}) == "event " + "x?" * 50 + "… is not used"
 
 
