@@ -16,7 +16,7 @@ from typing import Any, Literal, NewType, Protocol
 from prbot.core.credentials import Credential, Phase
 from prbot.core.ids import ProjectKey, PullKey, Repo
 from prbot.core.plans import Seal, StatePosition
-from prbot.core.pulls import Comment, Commit, Posted, Pull, Review, Role, Status
+from prbot.core.pulls import CheckRun, Comment, Commit, Deployment, Posted, Pull, Review, Role, Status
 from prbot.core.trees import Tree
 
 
@@ -111,8 +111,24 @@ class Forge(Protocol):
         """Set a commit status."""
         ...
 
-    def clone_token(self, repo: str) -> str:
-        """The token that git reads this repository with."""
+    def shows_checks(self, repo: str) -> bool:
+        """Whether we may write check runs in `repo`."""
+        ...
+
+    def write_check(self, key: PullKey, sha: str, check: CheckRun, check_id: int | None = None) -> int:
+        """Write a check run on a commit of a pull request, or anew the one with `check_id`; its id."""
+        ...
+
+    def create_deployment(self, repo: str, deployment: Deployment) -> int | None:
+        """Begin a deployment; its id, or None where we may not: nothing else depends on it."""
+        ...
+
+    def set_deployment(self, repo: str, deployment_id: int, deployment: Deployment) -> None:
+        """Say how a deployment stands."""
+        ...
+
+    def clone_token(self, repo: str, refused: str = "") -> str:
+        """The token that git reads this repository with; another one than `refused`, if there may be another."""
         ...
 
     def check(self) -> str:

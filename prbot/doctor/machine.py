@@ -111,6 +111,7 @@ def _secret_files(settings: Settings) -> Iterator[Finding]:
     """Those whose content others judge: here only how they are kept."""
     files = {
         "token file": settings.github_token_file,
+        "App key file": settings.github_app_key_file,
         "webhook secret file": settings.github_webhook_secret_file,
         "module token file": settings.module_token_file,
         "plan environment": settings.plan_env_file,

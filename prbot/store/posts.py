@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 from prbot.core.ids import PullKey
 from prbot.store.tables import Post
 
-COMMENT, STATUS, REACTION = "comment", "status", "reaction"
+COMMENT, STATUS, REACTION, CHECK, DEPLOYMENT = "comment", "status", "reaction", "check", "deployment"
 
 
 def digest(text: str) -> str:

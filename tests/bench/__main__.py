@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from prbot.jobs.embedded import EmbeddedJobs
+from prbot.machine import SortableIds
 from prbot.ports import Job, Limits, Site
 from prbot.sandbox.pullrequest import SandboxPull
 from prbot.store.database import Database
 from prbot.store.migrate import upgrade
 from prbot.terraform.isolation import Bubblewrap, Isolation, Unconfined, made_up_etc
 from prbot.terraform.process import Command, run
-from prbot.wiring import SortableIds
 from tests.faults.workers import Engine, WorkerProcess, stage, until
 from tests.flows.app import Story, shared_with_engines, story, tf
 

@@ -14,8 +14,9 @@ import structlog
 from prbot.core.ids import ProjectKey
 from prbot.flows.services import Services
 from prbot.logs import configure_logging
+from prbot.machine import SortableIds
 from prbot.ports import Purpose
-from prbot.wiring import SortableIds, build, read_settings, run_worker
+from prbot.wiring import build, read_settings, run_worker
 
 
 @pytest.fixture

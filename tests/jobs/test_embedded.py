@@ -17,12 +17,12 @@ from sqlmodel import Session, col, select
 
 from prbot.jobs import embedded
 from prbot.jobs.embedded import EmbeddedJobs
+from prbot.machine import SortableIds
 from prbot.ports import Again, Job
 from prbot.store.database import Database
 from prbot.store.migrate import upgrade
 from prbot.store.slots import DEAD_SECONDS
 from prbot.store.tables import JobRow, Worker
-from prbot.wiring import SortableIds
 from tests.jobs.conformance import WAIT, JobsConformance, begin, put, until
 
 
