@@ -122,7 +122,10 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
         forge=forge,
         git=GitMirrors(data / "git", ca_file=settings.ca_file),
         engine=TerraformEngine(
-            settings.engine, provider_cache=settings.provider_cache, isolation=isolation_for(settings)
+            settings.engine,
+            provider_cache=settings.provider_cache.absolute() if settings.provider_cache is not None else None,
+            isolation=isolation_for(settings),
+            modules=_module_access(settings, module_token),
         ),
         plans=EncryptedPlanStore(LocalPlanStore(settings.plans.absolute()), keyring),
         jobs=_jobs(settings, db, new_id, worker),
