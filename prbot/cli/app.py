@@ -9,6 +9,7 @@ import typer
 
 from prbot.cli.audit import audit_app
 from prbot.cli.config import config_app
+from prbot.cli.github_app import github_app
 from prbot.cli.locks import lock_app
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
 app.add_typer(audit_app, name="audit")
 app.add_typer(config_app, name="config")
 app.add_typer(lock_app, name="lock")
+app.add_typer(github_app, name="github-app")
 
 Config = Annotated[Path | None, typer.Option("--config", help="The settings file.")]
 
