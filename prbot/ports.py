@@ -15,7 +15,7 @@ from typing import Any, Literal, NewType, Protocol
 
 from prbot.core.ids import PullKey, Repo
 from prbot.core.plans import Seal, StatePosition
-from prbot.core.pulls import Comment, Commit, Posted, Pull, Review, Role, Status
+from prbot.core.pulls import Comment, Commit, Posted, Pull, Push, Review, Role, Status
 from prbot.core.trees import Tree
 
 
@@ -70,6 +70,19 @@ class Forge(Protocol):
         """The open pull requests of a repository, oldest first."""
         ...
 
+    def pulls_moved(self, repo: str) -> Iterator[list[Pull]]:
+        """All pull requests of a repository, the one that anything happened to last first; in pages, each asked for
+        when it is wanted. Their keys have the repository's present name."""
+        ...
+
+    def repositories(self) -> list[str]:
+        """The repositories that our credentials are for, as `owner/name`."""
+        ...
+
+    def left(self) -> float:
+        """How much of what we may ask in this hour is left, from 0 to 1; 1 while the forge has not said."""
+        ...
+
     def reviews(self, key: PullKey) -> list[Review]:
         """All reviews, oldest first."""
         ...
@@ -80,6 +93,10 @@ class Forge(Protocol):
 
     def role(self, repo: str, login: str) -> Role:
         """What `login` may do in `repo`, from `role_name`; a custom role counts as the base role it includes."""
+        ...
+
+    def pushes(self, repo: str, branch: str) -> list[Push]:
+        """How a branch came to where it is, oldest first: up to a hundred pushes, none where the forge does not say."""
         ...
 
     def last_pusher(self, repo: str, branch: str, head_sha: str) -> str | None:

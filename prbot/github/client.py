@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import structlog
 
 from prbot.core.ids import PullKey
-from prbot.core.pulls import Comment, Commit, Posted, Pull, Review, Role, Status
+from prbot.core.pulls import Comment, Commit, Posted, Pull, Push, Review, Role, Status
 from prbot.github import replies
 from prbot.github.auth import TokenSource
 from prbot.github.budget import RateLimit
 from prbot.github.connections import Connections
-from prbot.github.fields import LOGIN, WrongField, required
+from prbot.github.fields import LOGIN, REPO_NAME, WrongField, required
+from prbot.github.remembered import RememberedLists
 from prbot.github.survey import GitHubSurvey
 from prbot.github.transport import OnRequest, Transport
 from prbot.ports import Denied, NotFound, Transient, Unavailable
@@ -25,6 +26,8 @@ T = TypeVar("T")
 
 _PULL = "/repos/{repo}/pulls/{number}"
 _COMMENTS = "/repos/{repo}/issues/{number}/comments"
+_MOVED_PAGE = 30
+"""Pull requests moved last; each is some 20 kB, and few move between two looks."""
 _COMMENT = "/repos/{repo}/issues/comments/{comment}"
 
 _MINIMIZE = """\
@@ -62,6 +65,7 @@ class GitHubForge:
         """
         self._connections = Connections(api_url, timeout)
         self._github = Transport(self._connections, tokens, on_request, sleep, clock)
+        self._moved = RememberedLists(self._github, lambda documents: _read_all(replies.pull, documents))
         self._tokens = tokens
         self._me: tuple[str, str] | None = None
         self._said: set[tuple[str, type[Unavailable]]] = set()
@@ -84,6 +88,12 @@ class GitHubForge:
         """GitHub's hourly allowance as of its latest reply; None before the first."""
         return self._github.rate_limit
 
+    def left(self) -> float:
+        known = self._github.rate_limit
+        if known is None or known.limit <= 0 or known.reset_at <= datetime.now(UTC):
+            return 1.0
+        return known.remaining / known.limit
+
     def survey(self) -> GitHubSurvey:
         """What an installation is like from here, with the same token and connections."""
         return GitHubSurvey(self._github)
@@ -103,6 +113,15 @@ class GitHubForge:
         # said once more, as the query is lost where GitHub redirects because the repository was renamed
         return [pull for pull in pulls if pull.state == "open" and base in (None, pull.base_branch)]
 
+    def pulls_moved(self, repo: str) -> Iterator[list[Pull]]:
+        """As the port says, and the less is asked the less has moved: nothing of the allowance while nothing has."""
+        query = {"state": "all", "sort": "updated", "direction": "desc", "per_page": str(_MOVED_PAGE)}
+        return self._moved.pages("/repos/{repo}/pulls", repo, query)
+
+    def repositories(self) -> list[str]:
+        listed = self._github.get_all("/user/repos", "")
+        return _read_all(lambda document: required(document, "full_name", REPO_NAME), listed)
+
     def reviews(self, key: PullKey) -> list[Review]:
         return _read(replies.reviews, self._github.get_all(_PULL + "/reviews", key.repo, number=key.number))
 
@@ -117,14 +136,18 @@ class GitHubForge:
             return "none"
         return _read(replies.role, found)
 
-    def last_pusher(self, repo: str, branch: str, head_sha: str) -> str | None:
+    def pushes(self, repo: str, branch: str) -> list[Push]:
         query = {"ref": f"refs/heads/{branch}", "per_page": "100"}
         try:
             found = self._github.get("/repos/{repo}/activity", repo, query)
         except (Denied, NotFound) as refusal:
             self._degrade("activity", "the repository's activity cannot be read: pushers are told by commits", refusal)
-            return None
-        return _read(lambda entries: replies.pusher(entries, branch, head_sha), found)
+            return []
+        return _read(lambda entries: replies.pushes(entries, branch), found)
+
+    def last_pusher(self, repo: str, branch: str, head_sha: str) -> str | None:
+        newest_first = reversed(self.pushes(repo, branch))
+        return next((push.by or None for push in newest_first if push.after == head_sha), None)
 
     def comments(self, key: PullKey, since: datetime | None = None) -> list[Comment]:
         query = {} if since is None else {"since": f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}
