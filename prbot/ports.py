@@ -15,7 +15,7 @@ from typing import Any, Literal, NewType, Protocol
 
 from prbot.core.ids import PullKey, Repo
 from prbot.core.plans import Seal, StatePosition
-from prbot.core.pulls import Comment, Commit, Posted, Pull, Push, Review, Role, Status
+from prbot.core.pulls import Comment, Commit, Posted, Pull, Push, Review, Role, Status, Undelivered
 from prbot.core.trees import Tree
 
 
@@ -125,6 +125,15 @@ class Forge(Protocol):
 
     def set_status(self, repo: str, sha: str, status: Status) -> None:
         """Set a commit status."""
+        ...
+
+    def undelivered(self, repo: str, url: str) -> list[Undelivered]:
+        """Of the hundred last deliveries to each webhook whose address is below `url`, those that prbot would read and
+        that have not arrived, the newest first. None where we may not see them."""
+        ...
+
+    def redeliver(self, delivery: Undelivered) -> None:
+        """Ask for a delivery to be made once more."""
         ...
 
     def clone_token(self, repo: str) -> str:

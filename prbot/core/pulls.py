@@ -91,6 +91,18 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A webhook's delivery that did not arrive. `guid` is the id that it has when it does."""
+
+    repo: str
+    hook: int
+    id: int
+    guid: str
+    at: datetime
+    """When it was tried first, by the forge's clock."""
+
+
+@dataclass(frozen=True, slots=True)
 class Comment:
     """A comment on a pull request's conversation."""
 

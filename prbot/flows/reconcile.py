@@ -26,7 +26,7 @@ from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
 from prbot.ports import NotFound, Transient, Unavailable
 from prbot.store import known, posts, runs
-from prbot.store.tables import PullRow, RepositoryRow
+from prbot.store.tables import Delivery, PullRow, RepositoryRow
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +36,8 @@ SETTLED = timedelta(seconds=20)
 """What moved is looked at again until this long after: a forge's lists may be some seconds behind one another."""
 FIND_AGAIN = timedelta(minutes=5)
 """From one question for the repositories behind the allow-list's globs to the next."""
+MOST_ASKED_AGAIN = 40
+"""Deliveries that one process asks to be made again: each is a write, and comments need those more."""
 EDITED = "it was edited before it was read, and edited comments do nothing: who wrote what is not known"
 _EVER = datetime.min.replace(tzinfo=UTC)
 
@@ -51,6 +53,7 @@ class Rounds:
     found_at: datetime = _EVER
     next: str = ""
     """Where to begin, if the last round did not come to its end."""
+    asked_again: int = 0
     told: set[str] = field(default_factory=set)
 
     def tell(self, what: str, event: str, **facts: Any) -> None:
@@ -128,6 +131,7 @@ def _reconcile(services: Services, rounds: Rounds, repo: str) -> None:
             _catch_up(services, pull, row, seen.since)
     if repo not in rounds.checked:
         _check_holders(services, repo, looked_at, seen.since)
+        _ask_again(services, rounds, repo, seen.since)
         rounds.checked.add(repo)
 
 
@@ -259,6 +263,18 @@ def _check_holders(services: Services, repo: str, looked_at: set[PullKey], since
             with services.db.write() as tx:
                 gone = PullEvent("gone", row.repository, key, "", row.head_sha)
                 keep_found(services, tx, f"poll:{key}:gone", gone)
+
+
+def _ask_again(services: Services, rounds: Rounds, repo: str, since: datetime | None) -> None:
+    """Have the deliveries made again that failed while no process was there: they may tell what cannot be polled."""
+    url = services.identity.public_url
+    missing = services.forge.undelivered(repo, url) if url else []
+    with services.db.read() as tx:
+        wanted = [each for each in missing if tx.get(Delivery, each.guid) is None and each.at > (since or _EVER)]
+    for delivery in reversed(wanted[: MOST_ASKED_AGAIN - rounds.asked_again]):
+        services.forge.redeliver(delivery)
+        rounds.asked_again += 1
+        log.info("delivery.asked_again", delivery=delivery.guid, repository=repo)
 
 
 def _finish_statuses(services: Services, *, begun: bool) -> None:

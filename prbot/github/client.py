@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 
 from prbot.core.ids import PullKey
-from prbot.core.pulls import Comment, Commit, Posted, Pull, Push, Review, Role, Status
+from prbot.core.pulls import Comment, Commit, Posted, Pull, Push, Review, Role, Status, Undelivered
 from prbot.github import replies
 from prbot.github.auth import TokenSource
 from prbot.github.budget import RateLimit
@@ -26,6 +27,7 @@ T = TypeVar("T")
 
 _PULL = "/repos/{repo}/pulls/{number}"
 _COMMENTS = "/repos/{repo}/issues/{number}/comments"
+_HOOKS = "/repos/{repo}/hooks"
 _MOVED_PAGE = 30
 """Pull requests moved last; each is some 20 kB, and few move between two looks."""
 _COMMENT = "/repos/{repo}/issues/comments/{comment}"
@@ -178,6 +180,21 @@ class GitHubForge:
         if status.target_url:
             body["target_url"] = status.target_url
         self._github.write("POST", "/repos/{repo}/statuses/{sha}", repo, body, sha=sha)
+
+    # -- deliveries ---------------------------------------------------------------------------------------------------
+    def undelivered(self, repo: str, url: str) -> list[Undelivered]:
+        found: list[Undelivered] = []
+        try:
+            for hook in _read(lambda hooks: replies.hooks_to(hooks, url), self._github.get_all(_HOOKS, repo)):
+                listed = self._github.get(_HOOKS + "/{hook}/deliveries", repo, {"per_page": "100"}, hook=hook)
+                found += _read(partial(replies.undelivered, repo=repo, hook=hook), listed)
+        except (Denied, NotFound) as refusal:
+            self._degrade("hooks", "failed deliveries cannot be asked for again: what they told is polled", refusal)
+        return found
+
+    def redeliver(self, delivery: Undelivered) -> None:
+        parts = {"hook": delivery.hook, "delivery": delivery.id}
+        self._github.write("POST", _HOOKS + "/{hook}/deliveries/{delivery}/attempts", delivery.repo, {}, **parts)
 
     def _degrade(self, what: str, consequence: str, refusal: Unavailable) -> None:
         """Say that we do without something that GitHub does not let us have; once for each kind of refusal."""

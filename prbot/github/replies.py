@@ -11,9 +11,10 @@ from typing import Any, Literal, get_args
 import rfc8785
 
 from prbot.core.ids import PullKey, Repo
-from prbot.core.pulls import ROLES, Comment, Commit, Posted, Pull, Push, Review, ReviewState, Role
+from prbot.core.pulls import ROLES, Comment, Commit, Posted, Pull, Push, Review, ReviewState, Role, Undelivered
 from prbot.github import fields
 from prbot.github.fields import Kind, WrongField, account, find, one_of, optional, required
+from prbot.github.payloads import EVENTS
 
 _STATE: Kind[Literal["open", "closed"]] = one_of(("open", "closed"))
 _REVIEW_STATE: Kind[ReviewState] = one_of(get_args(ReviewState))
@@ -117,6 +118,29 @@ def pushes(document: object, branch: str) -> list[Push]:
         )
         for entry in reversed(document)
         if find(entry, "ref") == f"refs/heads/{branch}"
+    ]
+
+
+def hooks_to(documents: list[Any], url: str) -> list[int]:
+    """The ids of the webhooks, in a list of them, whose address is below `url`."""
+    below = url.rstrip("/") + "/"
+    return [
+        required(document, "id", fields.ID)
+        for document in documents
+        if required(document, "config.url", fields.TEXT).startswith(below)
+    ]
+
+
+def undelivered(documents: object, *, repo: str, hook: int) -> list[Undelivered]:
+    """The deliveries in a webhook's list, newest first, that are of use and have not arrived by any attempt."""
+    if not isinstance(documents, list):
+        raise WrongField("the document", "a list", missing=False)
+    arrived = {find(each, "guid") for each in documents if find(each, "status") == "OK"}
+    first = {required(each, "guid", fields.TEXT): each for each in documents if find(each, "event") in EVENTS}
+    return [
+        Undelivered(repo, hook, required(each, "id", fields.ID), guid, required(each, "delivered_at", fields.MOMENT))
+        for guid, each in first.items()
+        if guid not in arrived
     ]
 
 

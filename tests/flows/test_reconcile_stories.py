@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,13 @@ NEVER = 86_400
 
 
 @contextmanager
-def deaf(root: Path, **settings: Any) -> Iterator[tuple[Story, SandboxRepo]]:
-    """The whole app and a repository with one project; every webhook is lost."""
+def deaf(root: Path, *, lost: int = 10_000, **settings: Any) -> Iterator[tuple[Story, SandboxRepo]]:
+    """The whole app and a repository with one project, which it knows; the next webhooks, all of them, are lost."""
     with World(root / "github") as world:
         infra = world.repo("acme/infra", {"README.md": "infrastructure\n"})
         infra.commit("main", {"net/main.tf": tf(infra.backend("net"), v=1)}, by="al")
         app = Story(root, world, **{"reconcile_seconds": NEVER, "repo_allowlist": "acme/infra", **settings})
-        world.hooks.lose_next(10_000)
+        world.hooks.lose_next(lost)
         app.start()
         try:
             until(lambda: has_seen(app, infra))
@@ -48,6 +49,12 @@ def deaf(root: Path, **settings: Any) -> Iterator[tuple[Story, SandboxRepo]]:
 @pytest.fixture
 def quiet(tmp_path: Path) -> Iterator[tuple[Story, SandboxRepo]]:
     with deaf(tmp_path) as both:
+        yield both
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Iterator[tuple[Story, SandboxRepo]]:
+    with deaf(tmp_path, lost=0) as both:
         yield both
 
 
@@ -157,10 +164,10 @@ def test_a_comment_on_a_merged_pull_request_is_heard(quiet: tuple[Story, Sandbox
 
 # -- once -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("order", ["as sent", "reversed"])
-def test_a_comment_that_is_polled_and_told_late_and_twice_is_acted_on_once(app: Story, order: Any) -> None:
-    infra = app.repo()
-    app.settle()
-    look(app)
+def test_a_comment_that_is_polled_and_told_late_and_twice_is_acted_on_once(
+    told: tuple[Story, SandboxRepo], order: Any
+) -> None:
+    app, infra = told
     pull = infra.open_pull(by="al", files=change(infra, 2))
     app.settle()
     app.world.hooks.hold()
@@ -176,10 +183,8 @@ def test_a_comment_that_is_polled_and_told_late_and_twice_is_acted_on_once(app: 
     assert len(app.runs(pull)) == 2
 
 
-def test_a_comment_that_was_told_is_not_found_again(app: Story) -> None:
-    infra = app.repo()
-    app.settle()
-    look(app)
+def test_a_comment_that_was_told_is_not_found_again(told: tuple[Story, SandboxRepo]) -> None:
+    app, infra = told
     pull = infra.open_pull(by="al", files=change(infra, 2))
     pull.comment(by="al", body="prbot version")
     app.settle()
@@ -188,10 +193,8 @@ def test_a_comment_that_was_told_is_not_found_again(app: Story) -> None:
     assert len(app.audit("command.accepted")) == 1
 
 
-def test_an_opening_a_push_and_a_merge_that_are_told_after_all_change_nothing(app: Story) -> None:
-    infra = app.repo()
-    app.settle()
-    look(app)
+def test_an_opening_a_push_and_a_merge_that_are_told_after_all_change_nothing(told: tuple[Story, SandboxRepo]) -> None:
+    app, infra = told
     app.world.hooks.hold()
     pull = infra.open_pull(by="al", files=change(infra, 2))
     look(app)
@@ -241,6 +244,32 @@ def test_a_worker_that_was_down_catches_up_when_it_starts(tmp_path: Path) -> Non
             check_afterwards(app)
         finally:
             app.stop()
+
+
+def test_a_delivery_that_failed_is_asked_for_again_once_a_worker_starts(told: tuple[Story, SandboxRepo]) -> None:
+    app, infra = told
+    pull = infra.open_pull(by="al", files=change(infra, 2))
+    app.settle()
+    app.world.hooks.lose_next()
+    queued = pull.enqueue(by="al")  # which is not polled
+    app.settle()
+    here = replace(app.services.identity, public_url=app.hook_url.removesuffix("/webhooks/github"))
+    for _ in range(2):
+        reconcile.execute(replace(app.services, identity=here), reconcile.Rounds())
+        app.settle()
+    assert pull.status("prbot/gate", queued)["state"] == "success"
+    assert [each.route for each in app.world.requests].count("redeliver") == 1
+
+
+def test_deliveries_to_others_are_not_prbots_to_ask_for(told: tuple[Story, SandboxRepo]) -> None:
+    app, infra = told
+    app.world.hooks.lose_next(100)
+    infra.open_pull(by="al", files=change(infra, 2))
+    for elsewhere in ("", "http://127.0.0.1:1", app.hook_url[:-5]):
+        here = replace(app.services.identity, public_url=elsewhere)
+        reconcile.execute(replace(app.services, identity=here), reconcile.Rounds())
+    app.settle()
+    assert "redeliver" not in {each.route for each in app.world.requests}
 
 
 def test_what_was_there_before_prbot_knew_the_repository_is_left_alone(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import rfc8785
 from structlog.testing import capture_logs
 
 from prbot.core.ids import PullKey, Repo
-from prbot.core.pulls import Comment, Commit, Pull, Push
+from prbot.core.pulls import Comment, Commit, Pull, Push, Undelivered
 from prbot.github.auth import StaticToken
 from prbot.github.client import GitHubForge
 from prbot.github.connections import Connections
@@ -358,3 +358,48 @@ def test_a_branchs_pushes_are_told_oldest_first(github: ScriptedGitHub, forge: G
     ]
     github.on(ACTIVITY, Answer(body=entries))
     assert forge.pushes("acme/infra", "limit") == [Push(BASE, HEAD, "al"), Push(HEAD, MERGE, "")]
+
+
+# -- deliveries -------------------------------------------------------------------------------------------------------
+HOOKS = "GET /repos/acme/infra/hooks"
+
+
+def hook(number: int, url: str) -> dict[str, object]:
+    return {"id": number, "config": {"url": url}}
+
+
+def tried(number: int, guid: str, status: str = "Invalid HTTP Response: 502", **more: object) -> dict[str, object]:
+    return {
+        "id": number, "guid": guid, "status": status, "event": "issue_comment",
+        "delivered_at": "2026-11-20T12:00:00.123Z", **more,
+    }  # fmt: skip
+
+
+def test_undelivered_is_what_prbot_reads_and_no_attempt_brought_to_its_own_address(
+    github: ScriptedGitHub, forge: GitHubForge
+) -> None:
+    others = [hook(2, "https://prbot.example.com/webhooks/github"), hook(3, "https://ci.example/webhooks/github")]
+    github.on(HOOKS, Answer(body=[hook(1, "https://prbot.example/webhooks/github"), *others]))
+    entries = [
+        tried(15, "again", "OK", redelivery=True),
+        tried(14, "lost"),
+        tried(13, "push", event="push"),
+        tried(12, "again"),
+        tried(11, "lost"),
+        tried(10, "fine", "OK"),
+    ]
+    github.on(HOOKS + "/1/deliveries", Answer(body=entries))
+    at = datetime(2026, 11, 20, 12, 0, 0, 123000, tzinfo=UTC)
+    found = forge.undelivered("acme/infra", "https://prbot.example")
+    assert found == [Undelivered("acme/infra", 1, 11, "lost", at)]
+    github.on("POST /repos/acme/infra/hooks/1/deliveries/11/attempts", Answer(202, {}))
+    forge.redeliver(found[0])
+
+
+def test_without_permission_for_webhooks_prbot_does_without_and_says_so_once(
+    github: ScriptedGitHub, forge: GitHubForge
+) -> None:
+    github.on(HOOKS, *[Answer(404, {"message": "Not Found"})] * 2)
+    with capture_logs() as logs:
+        assert [forge.undelivered("acme/infra", "https://prbot.example") for _ in range(2)] == [[], []]
+    assert [(line["event"], line["what"]) for line in logs] == [("github.degraded", "hooks")]
