@@ -16,7 +16,19 @@ from typing import Any, Literal, NewType, Protocol
 from prbot.core.credentials import Credential, Phase
 from prbot.core.ids import ProjectKey, PullKey, Repo
 from prbot.core.plans import Seal, StatePosition
-from prbot.core.pulls import CheckRun, Comment, Commit, Deployment, Posted, Pull, Review, Role, Status
+from prbot.core.pulls import (
+    CheckRun,
+    Comment,
+    Commit,
+    Deployment,
+    Posted,
+    Pull,
+    Push,
+    Review,
+    Role,
+    Status,
+    Undelivered,
+)
 from prbot.core.trees import Tree
 
 
@@ -71,6 +83,19 @@ class Forge(Protocol):
         """The open pull requests of a repository, oldest first."""
         ...
 
+    def pulls_moved(self, repo: str) -> Iterator[list[Pull]]:
+        """All pull requests of a repository, the one that anything happened to last first; in pages, each asked for
+        when it is wanted. Their keys have the repository's present name."""
+        ...
+
+    def repositories(self) -> list[str]:
+        """The repositories that our credentials are for, as `owner/name`."""
+        ...
+
+    def left(self) -> float:
+        """How much of what we may ask in this hour is left, from 0 to 1; 1 while the forge has not said."""
+        ...
+
     def reviews(self, key: PullKey) -> list[Review]:
         """All reviews, oldest first."""
         ...
@@ -81,6 +106,10 @@ class Forge(Protocol):
 
     def role(self, repo: str, login: str) -> Role:
         """What `login` may do in `repo`, from `role_name`; a custom role counts as the base role it includes."""
+        ...
+
+    def pushes(self, repo: str, branch: str) -> list[Push]:
+        """How a branch came to where it is, oldest first: up to a hundred pushes, none where the forge does not say."""
         ...
 
     def last_pusher(self, repo: str, branch: str, head_sha: str) -> str | None:
@@ -109,6 +138,15 @@ class Forge(Protocol):
 
     def set_status(self, repo: str, sha: str, status: Status) -> None:
         """Set a commit status."""
+        ...
+
+    def undelivered(self, repo: str, url: str) -> list[Undelivered]:
+        """Of the hundred last deliveries to each webhook whose address is below `url`, those that prbot would read and
+        that have not arrived, the newest first. None where we may not see them."""
+        ...
+
+    def redeliver(self, delivery: Undelivered) -> None:
+        """Ask for a delivery to be made once more."""
         ...
 
     def shows_checks(self, repo: str) -> bool:

@@ -74,6 +74,9 @@ class Settings(BaseSettings):
         ("prbot",), description="first word of commands; several with commas"
     )
 
+    reconcile_seconds: int = Field(
+        300, ge=5, le=86400, description="seconds from one look for what no webhook told to the next"
+    )
     parallel: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="engine processes at once"
     )

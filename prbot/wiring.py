@@ -22,7 +22,7 @@ from prbot.audit.keys import AuditKeys, VerifierKey
 from prbot.audit.log import AuditLog
 from prbot.core.ids import NewId
 from prbot.core.redact import SHORTEST, Redactor
-from prbot.core.repo_patterns import fits
+from prbot.core.repo_patterns import AllowList
 from prbot.credentials.env_file import EnvFile
 from prbot.credentials.reader import CredentialReader
 from prbot.flows import janitor, rule_changes
@@ -137,7 +137,7 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
         places=Places(scratch=data / "scratch"),
         webhooks={"github": Webhook(partial(signature.verify, settings.webhook_secrets), payloads.parse)},
         rules=rules,
-        allowed=lambda repo: any(fits(repo, glob) for glob in settings.repo_allowlist),
+        allowed=AllowList(settings.repo_allowlist),
         fingerprint_key=keyring.fingerprint_key,
         secrets=OwnSecrets(
             settings,
@@ -145,6 +145,7 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
             (each for each in (plan_env, apply_env) if each is not None),
         ),
         parallel=settings.parallel,
+        reconcile_seconds=float(settings.reconcile_seconds),
     )
     return replace(services, **overrides) if overrides else services
 

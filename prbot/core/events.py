@@ -12,7 +12,7 @@ from typing import Literal
 
 from prbot.core.ids import PullKey, Repo
 
-PullAction = Literal["opened", "pushed", "reopened", "ready", "drafted", "base_changed", "labeled", "closed"]
+PullAction = Literal["opened", "pushed", "reopened", "ready", "drafted", "base_changed", "labeled", "closed", "gone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,13 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class PullEvent:
-    """A pull request was opened, pushed to, closed, …; `sender` is who did it."""
+    """A pull request was opened, pushed to, closed, …; `gone` when the forge does not know it any more."""
 
     action: PullAction
     repo: Repo
     pull: PullKey
     sender: str
+    """Who did it; empty when nobody can say, as may be where no delivery told of it."""
     head_sha: str
     """The head when the delivery was made. For `pushed`, this is what `sender` pushed."""
 

@@ -49,6 +49,9 @@ class Pull:
     """GitHub's word: clean, dirty, blocked, behind, unstable, draft, has_hooks, unknown."""
     url: str
     """For people."""
+    created_at: datetime
+    updated_at: datetime
+    """When anything about it moved last, a comment or a review included. Both by the forge's clock, whole seconds."""
     merged_at: datetime | None = None
     """By the forge's clock, whole seconds, UTC. Always there once it is merged."""
 
@@ -79,14 +82,37 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class Push:
+    """A branch was made to point from one commit to another. `by` is empty where the forge does not say who did it."""
+
+    before: str
+    after: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A webhook's delivery that did not arrive. `guid` is the id that it has when it does."""
+
+    repo: str
+    hook: int
+    id: int
+    guid: str
+    at: datetime
+    """When it was tried first, by the forge's clock."""
+
+
+@dataclass(frozen=True, slots=True)
 class Comment:
     """A comment on a pull request's conversation."""
 
     id: int
     user: str
+    user_is_bot: bool
     body: str
     created_at: datetime
     updated_at: datetime
+    """When it was last edited; `created_at` if it never was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,33 @@ from fnmatch import fnmatchcase
 LONGEST_NAME = 200
 """Longer names are nobody's (GitHub's have at most 140 characters) and fit nothing, so that no regex sees them."""
 
+_WILD = re.compile(r"[*?\[]")
+
 
 def fits(repo: str, glob: str) -> bool:
     """Whether `owner/name` fits a glob in which `*` stops at no `/`. Case does not matter in repositories' names."""
     return len(repo) <= LONGEST_NAME and fnmatchcase(repo.lower(), glob.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class AllowList:
+    """The repositories that prbot is for: `owner/name`s and globs."""
+
+    globs: tuple[str, ...]
+
+    def __call__(self, repo: str) -> bool:
+        """Whether a repository is on the list."""
+        return any(fits(repo, glob) for glob in self.globs)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Those that are named exactly."""
+        return tuple(glob for glob in self.globs if not _WILD.search(glob))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether others may be on it as well, that only the forge can name."""
+        return any(map(_WILD.search, self.globs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -356,7 +356,7 @@ def _unlock(services: Services, pull: Pull, event: CommentEvent, command: Comman
                     facts={"exception": "merged and not applied", "comment": event.comment_id},
                 )
             elif run.goal is Goal.PLAN:
-                plan.supersede(services, tx, pull, project)
+                plan.supersede(services, tx, pull.key, project)
             given = give_up(services, tx, project, pull.key.number, user(event.sender))
             freed += [given] if given else []
         tx.flush()

@@ -81,7 +81,7 @@ def same_on_base(services: Services, pull: Pull, base: str, earlier_head: str, p
 
 
 def only_merges_base(services: Services, pull: Pull, base: str, earlier_head: str, merged: Merged) -> bool:
-    """Whether the push from `earlier_head` to the present head brought in the base and nothing else."""
+    """Whether the push from `earlier_head` to what `merged` is of brought in the base and nothing else."""
     before = services.git.merge(pull.repo, base, earlier_head)
     return isinstance(before, Merged) and before.tree == merged.tree
 

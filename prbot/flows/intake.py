@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 import structlog
+from sqlmodel import Session
 
 from prbot.audit.entries import PRBOT
 from prbot.core.events import AboutPull, Ignored, Malformed, Ping, UnsupportedContent
@@ -15,6 +17,7 @@ from prbot.store import inbox
 from prbot.store.tables import Delivery
 
 log = structlog.get_logger(__name__)
+KNOWN = "this comment was found before"
 NOT_ALLOWED = "is not on the allow-list (PRBOT_REPO_ALLOWLIST)"
 
 
@@ -61,18 +64,8 @@ def _keep(
     with services.db.write() as tx:
         if tx.get(Delivery, delivery) is not None:
             return Receipt(202, "duplicate", "this delivery was received before")
-        now = services.clock.now()
-        tx.add(
-            Delivery(
-                id=delivery,
-                event=name,
-                repo=repo,
-                pull=pull,
-                outcome="stored" if event else "ignored",
-                reason=reason,
-                received_at=now,
-            )
-        )
+        if event is not None and inbox.is_known(tx, event):
+            event, reason = None, KNOWN
         if event is None and reason.endswith(NOT_ALLOWED):
             services.audit.append(
                 tx,
@@ -82,8 +75,32 @@ def _keep(
                 pull=pull if repo else None,
                 facts={"delivery": delivery, "event": name, "reason": reason},
             )
-        if event is not None:
-            inbox.put_event(tx, event, event_id=services.new_id(), delivery=delivery, now=now)
-            look_at(services, tx, event.pull)
+        _record(services, tx, Delivery(id=delivery, event=name, repo=repo, pull=pull, reason=reason), event)
     log.info("delivery", delivery=delivery, event_name=name, repository=repo, pull=pull, reason=reason)
     return Receipt(202, "stored" if event else "ignored", reason)
+
+
+def keep_found(
+    services: Services, tx: Session, found: str, event: AboutPull, reason: str = "", *, at: datetime | None = None
+) -> bool:
+    """Keep, in the caller's transaction, what no delivery told: as one whose id is `found`, which says what was found.
+    With a `reason` it is put on record as ignored. False if it is known already. `at`: when it happened."""
+    if tx.get(Delivery, found) is not None or inbox.is_known(tx, event):
+        return False
+    name, pull = type(event).__name__, event.pull
+    record = Delivery(id=found, event=name, repo=pull.repo, pull=pull.number, reason=reason)
+    _record(services, tx, record, None if reason else event, at)
+    log.info("found", found=found, repository=pull.repo, pull=pull.number, reason=reason)
+    return True
+
+
+def _record(
+    services: Services, tx: Session, record: Delivery, event: AboutPull | None, at: datetime | None = None
+) -> None:
+    """Put a delivery on record with what becomes of it: an event waits in its pull request's inbox."""
+    now = services.clock.now()
+    record.received_at, record.outcome = now, "stored" if event else "ignored"
+    tx.add(record)
+    if event is not None:
+        inbox.put_event(tx, event, event_id=services.new_id(), delivery=record.id, now=min(at or now, now))
+        look_at(services, tx, event.pull)

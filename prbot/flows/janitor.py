@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 from prbot.audit.entries import PRBOT
 from prbot.core.runs import BUSY, LIVE, RunStatus
 from prbot.disk import remove
+from prbot.flows import reconcile
 from prbot.flows.admission import admit_runs
 from prbot.flows.nudge import look_at, report_soon
 from prbot.flows.services import Services
@@ -35,6 +36,7 @@ def started(services: Services) -> None:
         )
         services.audit.append(tx, "rules.loaded", actor=PRBOT, facts={"digest": services.rules.now.digest})
         slots.forget_the_dead_here(tx)
+        reconcile.schedule(services, tx, delay=0)
     sweep(services)
     _tidy(services)
 
@@ -62,6 +64,7 @@ def sweep(services: Services) -> None:
             look_at(services, tx, pull)
         for pull in posts.pulls_unsent(tx):
             report_soon(services, tx, pull)
+        reconcile.schedule(services, tx)
     _reach_the_cancelled(services)
 
 

@@ -62,7 +62,7 @@ def supersede_open_plans(services: Services, tx: Session, pull: Pull) -> None:
     """Plans that have not ended when the merge comes are of no use any more."""
     for run in runs.of_pull(tx, pull.key, Goal.PLAN):
         if run.status in (RunStatus.PENDING, RunStatus.PLANNING):
-            supersede(services, tx, pull, run.project)
+            supersede(services, tx, pull.key, run.project)
 
 
 def base_before_merge(services: Services, pull: Pull, merge_sha: str) -> str:

@@ -12,7 +12,7 @@ from prbot.audit.entries import PRBOT, Actor
 from prbot.core import locks
 from prbot.core.commands import Command
 from prbot.core.comments.replies import no_such_project, nothing_affected
-from prbot.core.ids import ProjectKey
+from prbot.core.ids import ProjectKey, PullKey
 from prbot.core.inputs import input_digest
 from prbot.core.projects import NoSuchProject, Project, Selection, Wanted, for_command
 from prbot.core.pulls import Pull
@@ -24,7 +24,7 @@ from prbot.flows.locks import claim, claimed_by, give_up, queue_of
 from prbot.flows.nudge import report_soon, stop
 from prbot.flows.services import Services
 from prbot.flows.steps import Made, StepFailed, bench, kept_summary
-from prbot.ports import MergeConflict, Unavailable
+from prbot.ports import Conflict, Denied, MergeConflict, NotFound, Unavailable
 from prbot.store import runs, slots
 from prbot.store.tables import Operation, PullRow, Run
 
@@ -60,9 +60,8 @@ class Candidate:
 def start(services: Services, pull: Pull, asked: Asked) -> None:
     """Plan a pull request's projects at its present head and base, in place of what was planned or under way before."""
     with services.db.read() as tx:
-        row = tx.get_one(PullRow, (pull.key.repo, pull.key.number))
         earlier = runs.of_pull(tx, pull.key, Goal.PLAN)
-    base = gather.fetched(services, pull, [row.pushed_sha] if row.pushed_sha not in ("", pull.head_sha) else [])
+    base = gather.fetched(services, pull)
     merged = services.git.merge(pull.repo, base, pull.head_sha)
     if isinstance(merged, MergeConflict):
         _record(services, pull, base, asked, conflict=merged)
@@ -92,22 +91,24 @@ def start(services: Services, pull: Pull, asked: Asked) -> None:
             extra_args=asked.command.extra_args if asked.command else (),
         )
         candidates.append(Candidate(project, digest, previous.id if previous is not None and same else None))
-    _keep_pusher(services, pull, base)
     operation = _record(services, pull, base, asked, selection=change.selection)
     _make_runs(services, pull, operation, asked, candidates, (merged.commit, merged.tree))
 
 
-def _keep_pusher(services: Services, pull: Pull, base: str) -> None:
+def keep_pusher(services: Services, pull: Pull) -> None:
     """A push that only merged base makes nobody a pusher: who pushed the head before it stays the last one."""
     with services.db.read() as tx:
         known = tx.get_one(PullRow, (pull.key.repo, pull.key.number))
-        before = next(
-            (run for run in reversed(runs.of_pull(tx, pull.key, Goal.PLAN)) if run.head_sha != pull.head_sha), None
-        )
-    if before is None or known.pushed_sha != pull.head_sha or known.pusher is None:
+    if known.pusher is None or not known.earlier_sha:
         return
-    now = services.git.merge(pull.repo, base, pull.head_sha)
-    if isinstance(now, MergeConflict) or not gather.only_merges_base(services, pull, base, before.head_sha, now):
+    try:
+        base = gather.fetched(services, pull, [known.pushed_sha, known.earlier_sha])
+    except (Denied, NotFound, Conflict):  # pushed over, and gone from the forge
+        return
+    pushed = services.git.merge(pull.repo, base, known.pushed_sha)
+    if isinstance(pushed, MergeConflict) or not gather.only_merges_base(
+        services, pull, base, known.earlier_sha, pushed
+    ):
         return
     with services.db.write() as tx:
         mine = tx.get_one(PullRow, (pull.key.repo, pull.key.number))
@@ -143,7 +144,7 @@ def _record(
     with services.db.write() as tx:
         tx.add(operation)
         if asked.whole:
-            supersede(services, tx, pull, None)
+            supersede(services, tx, pull.key, None)
             kept = {project.key for project in selection.projects} if selection else set()
             for project in claimed_by(tx, pull.key):
                 if selection is not None and project not in kept:
@@ -164,7 +165,7 @@ def _make_runs(
     with services.db.write() as tx:
         for each in candidates:
             key = each.project.key
-            supersede(services, tx, pull, key)
+            supersede(services, tx, pull.key, key)
             if locks.claims_project(mode, merged=False):
                 claim(services, tx, key, pull.key.number)
             command = asked.command
@@ -204,10 +205,10 @@ def _is_speculative(tx: Session, project: ProjectKey, pull: int) -> bool:
     )
 
 
-def supersede(services: Services, tx: Session, pull: Pull, project: ProjectKey | None) -> None:
+def supersede(services: Services, tx: Session, pull: PullKey, project: ProjectKey | None) -> None:
     """Let the plans of a pull request (of one project, or all) give way: what runs is stopped, the rest put aside."""
     now = services.clock.now()
-    for run in runs.of_pull(tx, pull.key, Goal.PLAN):
+    for run in runs.of_pull(tx, pull, Goal.PLAN):
         if project is not None and run.project != project:
             continue
         if run.status in BUSY:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import structlog
 from sqlmodel import Session
 
@@ -10,6 +12,7 @@ from prbot.core.branches import governed
 from prbot.core.commands import Command
 from prbot.core.events import CommentEvent, PullEvent, QueueEvent, RerunEvent, ReviewEvent
 from prbot.core.ids import PullKey
+from prbot.core.missed import Standing, standing
 from prbot.core.pulls import Pull, Status
 from prbot.core.runs import Goal, RunStatus
 from prbot.flows import checks, commands, merges, plan, report, strangers
@@ -50,12 +53,14 @@ def execute(services: Services, key: PullKey) -> None:
 def _handle(services: Services, key: PullKey, row: InboxEvent) -> None:
     event = inbox.event_of(row)
     match event:
-        case PullEvent(action="closed"):
-            _closed(services, _read(services, event.repo.clone_url, key, None))
+        case PullEvent(action="gone"):
+            _gone(services, key)
         case PullEvent(action="drafted" | "labeled"):
             _read(services, event.repo.clone_url, key, None)
         case PullEvent():
-            _changed(services, _read(services, event.repo.clone_url, key, event), event)
+            pull = _read(services, event.repo.clone_url, key, event)
+            if _act(services, pull, event):
+                _acted_on(services, pull)
         case CommentEvent():
             commands.execute(services, _read(services, event.repo.clone_url, key, None), event)
         case ReviewEvent():
@@ -82,33 +87,62 @@ def _read(services: Services, clone_url: str, key: PullKey, pushed: PullEvent | 
         row.base_branch, row.head_sha, row.merge_sha = pull.base_branch, pull.head_sha, pull.merge_sha
         if not pull.merged:
             row.base_sha = pull.base_sha
-        if pushed is not None and pushed.action in ("pushed", "opened") and pushed.head_sha != row.pushed_sha:
-            row.earlier_pusher = row.pusher
-            row.pushed_sha, row.pusher = pushed.head_sha, pushed.sender
+        if pushed is not None and pushed.action in ("pushed", "opened"):
+            _note_push(row, pull, pushed)
         row.read_at = services.clock.now()
         tx.add(row)
     return pull
 
 
+def _note_push(row: PullRow, pull: Pull, push: PullEvent) -> None:
+    """Keep who pushed. Of the present head the first word counts, unless it was that nobody can say; once that is
+    known, older pushes come too late."""
+    if push.head_sha == row.pushed_sha:
+        row.pusher = row.pusher or push.sender or None
+    elif row.pushed_sha != pull.head_sha:
+        row.earlier_sha, row.earlier_pusher = row.pushed_sha, row.pusher
+        row.pushed_sha, row.pusher = push.head_sha, push.sender or None
+
+
+def _act(services: Services, pull: Pull, event: PullEvent) -> bool:
+    """Do what an event of a pull request asks for. False if the pull request is not any more what the event was about:
+    what it has become is another event's."""
+    if (event.action == "closed") == (pull.state == "open"):
+        return False
+    if event.action == "closed":
+        _closed(services, pull)
+    else:
+        _changed(services, pull, event)
+    return True
+
+
+def _acted_on(services: Services, pull: Pull) -> None:
+    """Keep how the pull request stood: reconcile finds what happens to it from here on."""
+    with services.db.write() as tx:
+        row = tx.get_one(PullRow, (pull.key.repo, pull.key.number))
+        row.acted_on = asdict(standing(pull))
+        tx.add(row)
+
+
 def _changed(services: Services, pull: Pull, event: PullEvent) -> None:
     """Opened, pushed to, …: plan the head as it is now, unless that was done."""
-    if pull.state != "open":
-        return
     rules = services.rules(pull.key.repo)
     if not governed(rules, pull):
         _not_ours(services, pull)
         return
+    if event.action == "pushed":
+        plan.keep_pusher(services, pull)
     if pull.draft and not rules.drafts:
         log.info("a draft is not planned", repository=pull.key.repo, pull=pull.key.number)
         return
-    if event.action in ("opened", "pushed", "ready") and _planned(services, pull):
+    if _planned(services, pull, event):
         return  # said twice, or an older push whose newer one was handled
     if not strangers.may_run(services, pull):
         with services.db.write() as tx:
-            _let_go(services, tx, pull)
+            _let_go(services, tx, pull.key)
             strangers.wait_for_a_writer(services, tx, pull)
         return
-    plan.start(services, pull, plan.Asked("autoplan", user(event.sender)))
+    plan.start(services, pull, plan.Asked("autoplan", user(event.sender) if event.sender else PRBOT))
 
 
 def _pressed(services: Services, pull: Pull, event: RerunEvent) -> None:
@@ -131,11 +165,18 @@ def _queued(services: Services, pull: Pull, event: QueueEvent) -> None:
         report_soon(services, tx, pull.key)
 
 
-def _planned(services: Services, pull: Pull) -> bool:
-    """Whether the newest plan of the whole pull request is of its present head."""
+def _planned(services: Services, pull: Pull, event: PullEvent) -> bool:
+    """Whether the newest plan of the whole pull request is of its present head, and was not let go or left behind since
+    by its being closed or given another base."""
     with services.db.read() as tx:
+        row = tx.get_one(PullRow, (pull.key.repo, pull.key.number))
         whole = [each for each in runs.operations(tx, pull.key) if each.goal is Goal.PLAN and each.whole]
-    return bool(whole) and whole[-1].head_sha == pull.head_sha
+    if row.acted_on is None:
+        stands = event.action in ("opened", "pushed", "ready")
+    else:
+        acted = Standing(**row.acted_on)
+        stands = (acted.state, acted.base_branch) == ("open", pull.base_branch)
+    return stands and bool(whole) and whole[-1].head_sha == pull.head_sha
 
 
 def _not_ours(services: Services, pull: Pull) -> None:
@@ -145,7 +186,7 @@ def _not_ours(services: Services, pull: Pull) -> None:
         services.audit.append(
             tx, "delivery.ignored", actor=PRBOT, repo=pull.key.repo, pull=pull.key.number, facts={"reason": reason}
         )
-        _let_go(services, tx, pull)
+        _let_go(services, tx, pull.key)
 
 
 def _closed(services: Services, pull: Pull) -> None:
@@ -156,16 +197,26 @@ def _closed(services: Services, pull: Pull) -> None:
     if pull.state == "open":  # it was opened again since; that event follows
         return
     with services.db.write() as tx:
-        _let_go(services, tx, pull)
+        _let_go(services, tx, pull.key)
 
 
-def _let_go(services: Services, tx: Session, pull: Pull) -> None:
+def _gone(services: Services, key: PullKey) -> None:
+    """The forge does not know it any more: it holds nothing, and nothing more is to be done to it."""
+    with services.db.write() as tx:
+        _let_go(services, tx, key)
+        row = tx.get_one(PullRow, (key.repo, key.number))
+        row.state = "gone"
+        row.acted_on = row.acted_on and {**row.acted_on, "state": "gone"}
+        tx.add(row)
+
+
+def _let_go(services: Services, tx: Session, pull: PullKey) -> None:
     """Free a pull request's locks, and put its plans aside."""
     plan.supersede(services, tx, pull, None)
-    for project in claimed_by(tx, pull.key):
-        give_up(services, tx, project, pull.key.number)
+    for project in claimed_by(tx, pull):
+        give_up(services, tx, project, pull.number)
     tx.flush()
-    for run in runs.of_pull(tx, pull.key, Goal.PLAN):
+    for run in runs.of_pull(tx, pull, Goal.PLAN):
         if run.plan_key:
             services.plans.delete(f"{run.plan_key}/plan.json")
             run.plan_key = ""

@@ -12,6 +12,7 @@ from prbot.audit.log import AuditLog
 from prbot.core.events import ParsedDelivery
 from prbot.core.ids import NewId, PullKey
 from prbot.core.redact import Redactor
+from prbot.core.repo_patterns import AllowList
 from prbot.core.rule_sets import RuleSet
 from prbot.core.rules import Rules
 from prbot.ports import Clock, Credentials, Engine, Forge, Git, Jobs, PlanStore
@@ -120,12 +121,14 @@ class Services:
     places: Places
     webhooks: Mapping[str, Webhook]
     rules: RuleBook
-    allowed: Callable[[str], bool]
-    """Whether a repository is on the allow-list."""
+    allowed: AllowList
+    """Which repositories prbot is for."""
     fingerprint_key: Callable[[str | None], tuple[str, bytes]]
     """The fingerprint key of a key id, or the present one: (id, key). KeyError for an id that is gone."""
     secrets: Callable[[], Redactor]
     """Knows every secret that prbot itself holds at this moment."""
     parallel: int
     """Engine processes at once."""
+    reconcile_seconds: float
+    """From one reconcile to the next."""
     running: Running = field(default_factory=Running)

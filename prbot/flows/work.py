@@ -10,7 +10,7 @@ import structlog
 from prbot.audit.entries import PRBOT
 from prbot.core.ids import PullKey
 from prbot.core.runs import Goal, RunStatus
-from prbot.flows import apply, plan, pulls, report, unknown
+from prbot.flows import apply, plan, pulls, reconcile, report, unknown
 from prbot.flows.admission import admit_runs
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
@@ -24,11 +24,13 @@ BUSY_AGAIN_SECONDS = 0.2
 
 def work(services: Services) -> Mapping[str, Callable[[Job], None]]:
     """Kind of job → what does it."""
+    rounds = reconcile.Rounds()
     return {
         "pull": lambda job: _look_at(services, _pull_of(job)),
         "report": lambda job: _report(services, _pull_of(job)),
         "inspect": lambda job: _inspect(services, job.args["run"]),
         "run": lambda job: execute_run(services, job.args["run"]),
+        "reconcile": lambda job: _reconcile(services, rounds),
     }
 
 
@@ -63,6 +65,18 @@ def _look_at(services: Services, pull: PullKey) -> None:
 def _report(services: Services, pull: PullKey) -> None:
     with _bound(pull), _alone(services, slots.report_slot(pull)):
         report.execute(services, pull)
+
+
+def _reconcile(services: Services, rounds: reconcile.Rounds) -> None:
+    """One process at a time: a round that lasts until the next one is due does for both."""
+    try:
+        with _alone(services, slots.RECONCILE):
+            reconcile.execute(services, rounds)
+    except Again:
+        log.info("another process reconciles")
+    finally:
+        with services.db.write() as tx:
+            reconcile.schedule(services, tx)
 
 
 def _inspect(services: Services, run_id: str) -> None:

@@ -30,7 +30,7 @@ class GitHubAppForge(GitHubForge):
         self._login = f"{slug}[bot]"
         return self._login
 
-    def installed(self) -> list[str]:
+    def repositories(self) -> list[str]:
         """The repositories that the App is installed on."""
         return self._app.installed()
 

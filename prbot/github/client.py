@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 
 from prbot.core.ids import PullKey
-from prbot.core.pulls import CheckRun, Comment, Commit, Deployment, Posted, Pull, Review, Role, Status
+from prbot.core.pulls import (
+    CheckRun,
+    Comment,
+    Commit,
+    Deployment,
+    Posted,
+    Pull,
+    Push,
+    Review,
+    Role,
+    Status,
+    Undelivered,
+)
 from prbot.github import bodies, replies
 from prbot.github.auth import TokenSource
 from prbot.github.budget import RateLimit
 from prbot.github.connections import Connections
-from prbot.github.fields import ID, LOGIN, WrongField, required
+from prbot.github.fields import ID, LOGIN, REPO_NAME, WrongField, required
+from prbot.github.remembered import RememberedLists
 from prbot.github.survey import GitHubSurvey
 from prbot.github.transport import OnRequest, Transport, documented
 from prbot.ports import Denied, NotFound, Transient, Unavailable
@@ -25,6 +39,9 @@ T = TypeVar("T")
 
 _PULL = "/repos/{repo}/pulls/{number}"
 _COMMENTS = "/repos/{repo}/issues/{number}/comments"
+_HOOKS = "/repos/{repo}/hooks"
+_MOVED_PAGE = 30
+"""Pull requests moved last; each is some 20 kB, and few move between two looks."""
 _COMMENT = "/repos/{repo}/issues/comments/{comment}"
 _CHECKS = "/repos/{repo}/check-runs"
 _CHECK = "/repos/{repo}/check-runs/{check}"
@@ -61,6 +78,7 @@ class GitHubForge:
         """`clock`: seconds from any start."""
         self._connections = connections
         self._github = Transport(connections, tokens, on_request, sleep, clock)
+        self._moved = RememberedLists(self._github, lambda documents: _read_all(replies.pull, documents))
         self._tokens = tokens
         self._me: tuple[str, str] | None = None
         self._said: set[tuple[str, type[Unavailable]]] = set()
@@ -83,6 +101,12 @@ class GitHubForge:
         """GitHub's hourly allowance as of its latest reply; None before the first."""
         return self._github.rate_limit
 
+    def left(self) -> float:
+        known = self._github.rate_limit
+        if known is None or known.limit <= 0 or known.reset_at <= datetime.now(UTC):
+            return 1.0
+        return known.remaining / known.limit
+
     def survey(self) -> GitHubSurvey:
         """What an installation is like from here, with the same token and connections."""
         return GitHubSurvey(self._github)
@@ -102,6 +126,15 @@ class GitHubForge:
         # said once more, as the query is lost where GitHub redirects because the repository was renamed
         return [pull for pull in pulls if pull.state == "open" and base in (None, pull.base_branch)]
 
+    def pulls_moved(self, repo: str) -> Iterator[list[Pull]]:
+        """As the port says, and the less is asked the less has moved: nothing of the allowance while nothing has."""
+        query = {"state": "all", "sort": "updated", "direction": "desc", "per_page": str(_MOVED_PAGE)}
+        return self._moved.pages("/repos/{repo}/pulls", repo, query)
+
+    def repositories(self) -> list[str]:
+        listed = self._github.get_all("/user/repos", "")
+        return _read_all(lambda document: required(document, "full_name", REPO_NAME), listed)
+
     def reviews(self, key: PullKey) -> list[Review]:
         return _read(replies.reviews, self._github.get_all(_PULL + "/reviews", key.repo, number=key.number))
 
@@ -116,14 +149,18 @@ class GitHubForge:
             return "none"
         return _read(replies.role, found)
 
-    def last_pusher(self, repo: str, branch: str, head_sha: str) -> str | None:
+    def pushes(self, repo: str, branch: str) -> list[Push]:
         query = {"ref": f"refs/heads/{branch}", "per_page": "100"}
         try:
             found = self._github.get("/repos/{repo}/activity", repo, query)
         except (Denied, NotFound) as refusal:
             self._degrade("activity", "the repository's activity cannot be read: pushers are told by commits", refusal)
-            return None
-        return _read(lambda entries: replies.pusher(entries, branch, head_sha), found)
+            return []
+        return _read(lambda entries: replies.pushes(entries, branch), found)
+
+    def last_pusher(self, repo: str, branch: str, head_sha: str) -> str | None:
+        newest_first = reversed(self.pushes(repo, branch))
+        return next((push.by or None for push in newest_first if push.after == head_sha), None)
 
     def comments(self, key: PullKey, since: datetime | None = None) -> list[Comment]:
         query = {} if since is None else {"since": f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}
@@ -178,6 +215,21 @@ class GitHubForge:
     def set_deployment(self, repo: str, deployment_id: int, deployment: Deployment) -> None:
         body = bodies.deployment_status(deployment)
         self._github.write("POST", _DEPLOYMENTS + "/{deployment}/statuses", repo, body, deployment=deployment_id)
+
+    # -- deliveries ---------------------------------------------------------------------------------------------------
+    def undelivered(self, repo: str, url: str) -> list[Undelivered]:
+        found: list[Undelivered] = []
+        try:
+            for hook in _read(lambda hooks: replies.hooks_to(hooks, url), self._github.get_all(_HOOKS, repo)):
+                listed = self._github.get(_HOOKS + "/{hook}/deliveries", repo, {"per_page": "100"}, hook=hook)
+                found += _read(partial(replies.undelivered, repo=repo, hook=hook), listed)
+        except (Denied, NotFound) as refusal:
+            self._degrade("hooks", "failed deliveries cannot be asked for again: what they told is polled", refusal)
+        return found
+
+    def redeliver(self, delivery: Undelivered) -> None:
+        parts = {"hook": delivery.hook, "delivery": delivery.id}
+        self._github.write("POST", _HOOKS + "/{hook}/deliveries/{delivery}/attempts", delivery.repo, {}, **parts)
 
     def _degrade(self, what: str, consequence: str, refusal: Unavailable) -> None:
         """Say that we do without something that GitHub does not let us have; once for each kind of refusal."""

@@ -59,16 +59,22 @@ class Connections:
         return parts._replace(path=Requester.get_graphql_prefix(parts.path)).geturl()
 
     def exchange(
-        self, method: str, url: str, token: str, query: Mapping[str, str], body: Mapping[str, Any] | None
+        self,
+        method: str,
+        url: str,
+        token: str,
+        query: Mapping[str, str],
+        body: Mapping[str, Any] | None,
+        etag: str = "",
     ) -> Reply:
-        """Send one request, exactly once, and read the reply whatever its status.
+        """Send one request, exactly once, and read the reply whatever its status: 304 if it is what `etag` names.
 
         `url` is a path below the API's, or absolute; whatever host it then names, the API's own is asked, so that the
         token goes nowhere else. Raises Flaky without an intelligible reply in time, Conflict where the API's URL is not
         the one to ask.
         """
         asked = f"{method} {urlsplit(url).path}"
-        headers = {"Accept": "application/vnd.github+json"}
+        headers = {"Accept": "application/vnd.github+json"} | ({"If-None-Match": etag} if etag else {})
         try:
             with self._requester(token) as requester:
                 # not `…AndCheck`: it takes redirects for answers, and raises for the rest without the status

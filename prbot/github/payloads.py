@@ -31,6 +31,8 @@ from prbot.github.fields import Kind, WrongField, account, find, load, optional,
 
 T = TypeVar("T")
 
+EVENTS = frozenset({"pull_request", "issue_comment", "pull_request_review", "merge_group"})
+"""The events that prbot acts on."""
 _PULL_ACTIONS: dict[str, PullAction] = {
     "opened": "opened",
     "synchronize": "pushed",

@@ -11,9 +11,10 @@ from typing import Any, Literal, get_args
 import rfc8785
 
 from prbot.core.ids import PullKey, Repo
-from prbot.core.pulls import ROLES, Comment, Commit, Posted, Pull, Review, ReviewState, Role
+from prbot.core.pulls import ROLES, Comment, Commit, Posted, Pull, Push, Review, ReviewState, Role, Undelivered
 from prbot.github import fields
 from prbot.github.fields import Kind, WrongField, account, find, one_of, optional, required
+from prbot.github.payloads import EVENTS
 
 _STATE: Kind[Literal["open", "closed"]] = one_of(("open", "closed"))
 _REVIEW_STATE: Kind[ReviewState] = one_of(get_args(ReviewState))
@@ -54,6 +55,8 @@ def pull(document: object) -> Pull:
         mergeable=optional(document, "mergeable", fields.FLAG),
         mergeable_state=optional(document, "mergeable_state", fields.WORD) or "unknown",
         url=required(document, "html_url", fields.TEXT),
+        created_at=required(document, "created_at", fields.TIME),
+        updated_at=required(document, "updated_at", fields.TIME),
         merged_at=required(document, "merged_at", fields.TIME) if merged else None,
     )
 
@@ -76,9 +79,11 @@ def commit(document: object) -> Commit:
 
 def comment(document: object) -> Comment:
     """An issue comment."""
+    author = account(document, "user")
     return Comment(
         id=required(document, "id", fields.ID),
-        user=account(document, "user").login,
+        user=author.login,
+        user_is_bot=author.is_bot,
         body=optional(document, "body", fields.PROSE) or "",
         created_at=required(document, "created_at", fields.TIME),
         updated_at=required(document, "updated_at", fields.TIME),
@@ -101,14 +106,42 @@ def role(document: object) -> Role:
     return required(document, "permission", _PERMISSION)
 
 
-def pusher(document: object, branch: str, head_sha: str) -> str | None:
-    """Who made `branch` point to `head_sha` last, by a repository's activity newest first; None if it does not say."""
+def pushes(document: object, branch: str) -> list[Push]:
+    """What a repository's activity, newest first, says of a branch's pushes; oldest first."""
     if not isinstance(document, list):
         raise WrongField("the document", "a list", missing=False)
-    for entry in document:
-        if find(entry, "after") == head_sha and find(entry, "ref") == f"refs/heads/{branch}":
-            return optional(entry, "actor.login", fields.LOGIN)
-    return None
+    return [
+        Push(
+            required(entry, "before", fields.SHA),
+            required(entry, "after", fields.SHA),
+            optional(entry, "actor.login", fields.LOGIN) or "",
+        )
+        for entry in reversed(document)
+        if find(entry, "ref") == f"refs/heads/{branch}"
+    ]
+
+
+def hooks_to(documents: list[Any], url: str) -> list[int]:
+    """The ids of the webhooks, in a list of them, whose address is below `url`."""
+    below = url.rstrip("/") + "/"
+    return [
+        required(document, "id", fields.ID)
+        for document in documents
+        if required(document, "config.url", fields.TEXT).startswith(below)
+    ]
+
+
+def undelivered(documents: object, *, repo: str, hook: int) -> list[Undelivered]:
+    """The deliveries in a webhook's list, newest first, that are of use and have not arrived by any attempt."""
+    if not isinstance(documents, list):
+        raise WrongField("the document", "a list", missing=False)
+    arrived = {find(each, "guid") for each in documents if find(each, "status") == "OK"}
+    first = {required(each, "guid", fields.TEXT): each for each in documents if find(each, "event") in EVENTS}
+    return [
+        Undelivered(repo, hook, required(each, "id", fields.ID), guid, required(each, "delivered_at", fields.MOMENT))
+        for guid, each in first.items()
+        if guid not in arrived
+    ]
 
 
 def _review(document: object) -> Review:

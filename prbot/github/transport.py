@@ -40,6 +40,17 @@ class Request:
     url: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
+    etag: str = ""
+    """What we know already: an answer of 304, which costs nothing of the allowance, says that it is still so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list, the name that GitHub has for this very content, and the address of the next one."""
+
+    items: list[Any]
+    etag: str
+    following: str | None
 
 
 class Transport:
@@ -78,14 +89,19 @@ class Transport:
         request = Request("GET", route, repo, url, {"per_page": str(PAGE_SIZE), **(query or {})})
         items: list[Any] = []
         for _ in range(MOST_PAGES):
-            reply = self._ask(request)
-            items += _items(reply, route)
-            following = _next_page(reply)
-            if following is None:
+            page = _page(self._ask(request), route)
+            items += page.items
+            if page.following is None:
                 return items
             # GitHub's own address for it, not a page number: after a redirect the two differ
-            request = Request("GET", route, repo, following)
+            request = Request("GET", route, repo, page.following)
         raise Conflict(f"GitHub lists more than {PAGE_SIZE * MOST_PAGES} items at {url}")
+
+    def page(self, route: str, repo: str, address: str, query: Mapping[str, str], etag: str) -> Page | None:
+        """The page of a list that is at `address`, or at the route itself without one; None while it is what `etag`
+        names."""
+        reply = self._ask(Request("GET", route, repo, address or _url(route, repo, {}), query, etag=etag))
+        return None if etag and reply.status == 304 else _page(reply, route)
 
     def write(self, method: str, route: str, repo: str, body: Mapping[str, Any], **parts: str | int) -> Any:
         """Send a change, once, and give the document that came back."""
@@ -128,7 +144,9 @@ class Transport:
     def _timed(self, request: Request, token: str) -> Reply:
         started, status = time.monotonic(), 0
         try:
-            reply = self._connections.exchange(request.method, request.url, token, request.query, request.body)
+            reply = self._connections.exchange(
+                request.method, request.url, token, request.query, request.body, request.etag
+            )
             status = reply.status
             return reply
         finally:
@@ -153,15 +171,12 @@ def _url(route: str, repo: str, parts: Mapping[str, str | int]) -> str:
     return url
 
 
-def _items(reply: Reply, route: str) -> list[Any]:
+def _page(reply: Reply, route: str) -> Page:
     if not isinstance(reply.data, list):
         raise Transient(f"GitHub's reply to GET {route} is not a list")
-    return reply.data
-
-
-def _next_page(reply: Reply) -> str | None:
     links = parse_header_links(reply.headers.get("link", ""))
-    return next((link["url"] for link in links if link.get("rel") == "next"), None)
+    following = next((link["url"] for link in links if link.get("rel") == "next"), None)
+    return Page(reply.data, reply.headers.get("etag", ""), following)
 
 
 def _without(token: str, failed: Unavailable) -> Unavailable:

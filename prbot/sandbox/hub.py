@@ -50,6 +50,8 @@ class Hub:
     requests: list[RecordedRequest] = field(default_factory=list)
     unknown_routes: list[str] = field(default_factory=list)
     graphql_refusal: str | None = None
+    spent: int = 0
+    """Requests of the hourly allowance that are used up."""
     hook_target: HookTarget | None = None
     app_hooks: list[Hook] = field(default_factory=list)
 
@@ -86,6 +88,12 @@ class Hub:
                 repo.grants[repo.owner] = "admin"
             self.state.repos[full_name] = repo
         return repo
+
+    def spend(self, status: int) -> int:
+        """Count a request that was answered so, and say how many there were: "nothing new" is free, as at GitHub."""
+        with self.state.lock:
+            self.spent += status != 304
+            return self.spent
 
     def hook_up(self, repo: Repository, target: HookTarget) -> Hook:
         """Give a repository a webhook. The caller sends the ping."""

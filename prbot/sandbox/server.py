@@ -104,7 +104,7 @@ def _finish(response: Response) -> Response:
     if g.get("scopes") is not None:
         response.headers["X-OAuth-Scopes"] = ", ".join(g.scopes)
     if request.blueprint in _API:
-        used = len(current_hub().requests) % _HOURLY_BUDGET
+        used = current_hub().spend(response.status_code) % _HOURLY_BUDGET
         for name, value in (
             ("x-ratelimit-limit", _HOURLY_BUDGET),
             ("x-ratelimit-used", used),

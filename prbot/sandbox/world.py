@@ -194,6 +194,10 @@ class World:
         limited = rate_limited(status, retry_after, int(time.time()) + retry_after, secondary=secondary)
         self.hub.faults.arm(route, limited, times)
 
+    def use_up(self, requests: int) -> None:
+        """Let so many requests of the hourly 5,000 be used by somebody else."""
+        self.hub.spent += requests
+
     def slow_next(self, route: str, seconds: float, times: int = 1) -> None:
         """Answer the next requests late."""
         self.hub.faults.arm(route, Fault(delay=seconds), times)

@@ -40,9 +40,21 @@ def put_event(
             kind=type(event).__name__,
             data=data,
             delivery=delivery,
+            says=_says(event),
             created_at=now,
         )
     )
+
+
+def is_known(tx: Session, event: AboutPull) -> bool:
+    """Whether an event that must be acted on once only came before, by whichever way."""
+    says = _says(event)
+    return says is not None and tx.exec(select(InboxEvent.id).where(InboxEvent.says == says)).first() is not None
+
+
+def _says(event: AboutPull) -> str | None:
+    """What an event says, where saying it twice would do it twice."""
+    return f"comment {event.comment_id}" if isinstance(event, CommentEvent) else None
 
 
 def put_own(

@@ -7,7 +7,8 @@ import hashlib
 from sqlmodel import Session, col, select
 
 from prbot.core.ids import PullKey
-from prbot.store.tables import Post
+from prbot.core.runs import LIVE
+from prbot.store.tables import Post, PullRow, Run
 
 COMMENT, STATUS, REACTION, CHECK, DEPLOYMENT = "comment", "status", "reaction", "check", "deployment"
 
@@ -56,3 +57,29 @@ def pulls_unsent(tx: Session) -> set[PullKey]:
     """Pull requests with something that the forge does not show yet."""
     query = select(Post).where(col(Post.failure) == "").where((col(Post.wanted) != col(Post.sent)) | col(Post.hide))
     return {PullKey(post.repo, post.pull) for post in tx.exec(query) if unsent(post)}
+
+
+def statuses_stuck(tx: Session) -> set[PullKey]:
+    """Open pull requests whose head is shown as being planned, and nobody plans it."""
+    busy = select(Run.id).where(Run.repo == Post.repo, Run.pull == Post.pull, col(Run.status).in_(LIVE))
+    rows = tx.exec(
+        select(Post.repo, Post.pull)
+        .join(PullRow, (col(PullRow.repo) == Post.repo) & (col(PullRow.number) == Post.pull))
+        .where(PullRow.state == "open", Post.kind == STATUS, Post.key == col(PullRow.head_sha) + " prbot/plan")
+        .where(col(Post.body).contains('"state": "pending"'), ~busy.exists())
+    )
+    return {PullKey(repo, number) for repo, number in rows}
+
+
+def forgive_statuses(tx: Session) -> set[PullKey]:
+    """Have the statuses of open pull requests' heads that the forge refused sent once more; whose they are."""
+    refused = tx.exec(
+        select(Post)
+        .join(PullRow, (col(PullRow.repo) == Post.repo) & (col(PullRow.number) == Post.pull))
+        .where(PullRow.state == "open", Post.kind == STATUS, Post.failure != "")
+        .where(col(Post.key).startswith(PullRow.head_sha))
+    ).all()
+    for post in refused:
+        post.failure = ""
+        tx.add(post)
+    return {PullKey(post.repo, post.pull) for post in refused}

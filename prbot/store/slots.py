@@ -54,6 +54,10 @@ def report_slot(pull: PullKey) -> str:
     return f"report {pull}"
 
 
+RECONCILE = "reconcile"
+"""The slot of whoever looks for what no delivery told."""
+
+
 def take(tx: Session, key: str, *, owner: str, worker: str, now: datetime) -> Held | None:
     """Take a free slot; None when somebody has it."""
     if tx.get(Slot, key) is None:

@@ -25,8 +25,21 @@ def _text(default: str = "") -> Any:
     return Field(default=default, sa_column=Column(Text, nullable=False))
 
 
+class RepositoryRow(SQLModel, table=True):
+    """A repository that reconcile looks after, and since when."""
+
+    __tablename__ = "prbot_repository"
+
+    name: str = Field(primary_key=True)
+    """`owner/name` in lower case."""
+    since: datetime | None = _when(nullable=True)
+    """When anything had moved there last when prbot first saw it, by the forge's clock; None if nothing ever had. Pull
+    requests and comments from before are left alone."""
+
+
 class Delivery(SQLModel, table=True):
-    """One webhook POST, known by the id that the forge gave it."""
+    """One webhook POST, known by the id that the forge gave it; or what reconcile found in place of one, known by
+    `poll:` and what it says."""
 
     __tablename__ = "prbot_delivery"
 
@@ -34,7 +47,7 @@ class Delivery(SQLModel, table=True):
     event: str
     repo: str | None = Field(default=None, index=True)
     pull: int | None = None
-    outcome: str
+    outcome: str = ""
     """`stored` or `ignored`."""
     reason: str = ""
     received_at: datetime = _when()
@@ -44,7 +57,10 @@ class InboxEvent(SQLModel, table=True):
     """Something that a pull request must be looked at for: an event from a delivery, or one that prbot made itself."""
 
     __tablename__ = "prbot_inbox"
-    __table_args__ = (Index("prbot_inbox_open", "repo", "pull", "id", sqlite_where=text("handled_at IS NULL")),)
+    __table_args__ = (
+        Index("prbot_inbox_open", "repo", "pull", "id", sqlite_where=text("handled_at IS NULL")),
+        Index("prbot_inbox_says", "says", unique=True),
+    )
 
     id: str = Field(primary_key=True)
     """Sorts by the time at which it came."""
@@ -54,6 +70,8 @@ class InboxEvent(SQLModel, table=True):
     """The name of the event's class in prbot.core.events, or one of `turn` and `base_moved`."""
     data: dict[str, Any] = _json()
     delivery: str | None = None
+    says: str | None = None
+    """What must be acted on once only, however often and by whichever way one hears of it: `comment <id>`."""
     created_at: datetime = _when()
     handled_at: datetime | None = _when(nullable=True)
     error: str = ""
@@ -81,6 +99,12 @@ class PullRow(SQLModel, table=True):
     pusher: str | None = None
     earlier_pusher: str | None = None
     """Who pushed the head before that: stays the last pusher if this push only merged base."""
+    earlier_sha: str = ""
+    """The head before that."""
+    acted_on: dict[str, Any] | None = _json()
+    """How it stood when prbot last acted on that (prbot.core.missed.Standing); None if it never did."""
+    heard_until: datetime | None = _when(nullable=True)
+    """Reconcile has heard what was said up to here, by the forge's clock."""
     read_at: datetime = _when()
 
     @property

@@ -27,7 +27,7 @@ PULL = Pull(
     author="al", author_is_bot=False, state="open", draft=False, merged=False, merge_sha=None, merged_by=None,
     head_sha=HEAD, head_branch="more", head_repo="acme/infra", base_branch="main", base_sha="b" * 40,
     default_branch="main", labels=(), commits=1, mergeable=True, mergeable_state="blocked",
-    url="https://forge.example/acme/infra/pull/7",
+    url="https://forge.example/acme/infra/pull/7", created_at=NOON, updated_at=NOON,
 )  # fmt: skip
 MERGED = replace(
     PULL, state="closed", merged=True, merge_sha=MERGE, merged_by="al", merged_at=MERGED_AT, mergeable=None

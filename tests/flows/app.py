@@ -95,7 +95,9 @@ class Story:
 
     def left_to_do(self) -> list[str]:
         with self.services.db.read() as tx:
-            jobs = [f"{job.kind} {job.args} {job.state} {job.error}" for job in tx.exec(select(JobRow))]
+            now = self.services.db.now(tx)
+            due = [job for job in tx.exec(select(JobRow)) if job.kind != "reconcile" or job.due_at <= now]
+            jobs = [f"{job.kind} {job.args} {job.state} {job.error}" for job in due]
             live = [f"run {run.id} {run.status}" for run in runs.with_status(tx, LIVE)]
             return [*jobs, *live, *map(str, inbox.pulls_waiting(tx)), *map(str, posts.pulls_unsent(tx))]
 

@@ -18,6 +18,7 @@ def comment(hub: Hub, repo: Repository, number: int, by: str, body: str) -> Comm
         hub.add_user(by)
         new = Comment(hub.state.new_id(), number, by, body, at, at)
         repo.comments[new.id] = new
+        repo.pulls[number].updated_at = at
         hub.emit(repo, "issue_comment", payloads.issue_comment(hub, repo, new, "created", by))
         return new
 
@@ -27,6 +28,7 @@ def edit_comment(hub: Hub, repo: Repository, one: Comment, by: str, body: str) -
     with hub.state.lock:
         changes = {"body": {"from": one.body}}
         one.body, one.updated_at = body, hub.clock.now()
+        repo.pulls[one.number].updated_at = one.updated_at
         payload = payloads.issue_comment(hub, repo, one, "edited", by)
         hub.emit(repo, "issue_comment", {**payload, "changes": changes})
 
@@ -66,6 +68,7 @@ def review(hub: Hub, repo: Repository, pull: Pull, by: str, opinion: Opinion) ->
         hub.add_user(by)
         new = Review(hub.state.new_id(), by, opinion.state, opinion.body, opinion.commit or pull.head_sha, at)
         pull.reviews.append(new)
+        pull.updated_at = at
         hub.emit(repo, "pull_request_review", payloads.pull_request_review(hub, repo, pull, new, "submitted", by))
         return new
 
@@ -74,6 +77,7 @@ def dismiss(hub: Hub, repo: Repository, pull: Pull, one: Review, by: str) -> Non
     """Dismiss a review; its time stays that of its submission."""
     with hub.state.lock:
         one.state = "DISMISSED"
+        pull.updated_at = hub.clock.now()
         hub.emit(repo, "pull_request_review", payloads.pull_request_review(hub, repo, pull, one, "dismissed", by))
 
 

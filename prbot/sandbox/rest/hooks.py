@@ -33,9 +33,9 @@ def get_hook(owner: str, name: str, hook_id: int) -> Response:
 
 
 def list_deliveries(owner: str, name: str, hook_id: int) -> Response:
-    """Newest first. (GitHub pages this list by cursor; here it is by number, with the same Link header.)"""
+    """Those that were tried, newest first. (GitHub pages by cursor; here it is by number, with the same header.)"""
     hook = _hook(repo_for(owner, name, "admin"), hook_id)
-    return page(repos.delivery_item(one) for one in reversed(_deliveries(hook)))
+    return page(repos.delivery_item(one) for one in reversed(_deliveries(hook)) if one.status != "pending")
 
 
 def get_delivery(owner: str, name: str, hook_id: int, delivery_id: int) -> Response:

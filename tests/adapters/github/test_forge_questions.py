@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -10,8 +11,12 @@ import rfc8785
 from structlog.testing import capture_logs
 
 from prbot.core.ids import PullKey, Repo
-from prbot.core.pulls import Comment, Commit, Pull
+from prbot.core.pulls import Comment, Commit, Pull, Push, Undelivered
+from prbot.github.auth import StaticToken
 from prbot.github.client import GitHubForge
+from prbot.github.connections import Connections
+from prbot.github.remembered import RememberedLists
+from prbot.github.transport import Transport
 from prbot.ports import Conflict, Denied, Forge, NotFound, Transient
 from tests.adapters.github.documents import (
     BASE,
@@ -39,6 +44,7 @@ OPEN = Pull(
     author_is_bot=False, state="open", draft=False, merged=False, merge_sha=None, merged_by=None, head_sha=HEAD,
     head_branch="limit", head_repo="acme/infra", base_branch="main", base_sha=BASE, default_branch="main",
     labels=("infra",), commits=2, mergeable=True, mergeable_state="blocked", url="https://github.com/acme/infra/pull/7",
+    created_at=datetime(2026, 11, 20, 11, tzinfo=UTC), updated_at=datetime(2026, 11, 20, 12, tzinfo=UTC),
 )  # fmt: skip
 
 
@@ -237,7 +243,10 @@ def test_comments_since_a_moment_are_asked_for_in_utc(github: ScriptedGitHub, fo
     github.on(route, Answer(body=[comment(1, "one"), comment(2, "two", user=None)]), Answer(body=[]))
     since = datetime(2026, 11, 20, 13, 0, 0, tzinfo=timezone(timedelta(hours=1)))
     at, later = datetime(2026, 11, 20, 12, tzinfo=UTC), datetime(2026, 11, 20, 12, 0, 1, tzinfo=UTC)
-    assert forge.comments(KEY, since) == [Comment(1, "al", "one", at, later), Comment(2, "ghost", "two", at, later)]
+    assert forge.comments(KEY, since) == [
+        Comment(1, "al", False, "one", at, later),
+        Comment(2, "ghost", False, "two", at, later),
+    ]
     assert forge.comments(KEY) == []
     assert [asked.query.get("since") for asked in github.asked] == ["2026-11-20T12:00:00Z", None]
 
@@ -263,3 +272,134 @@ def test_a_reply_that_is_not_as_documented_may_be_asked_for_again_later(
     for complaint in ("not a list", "RFC 8785"):
         with pytest.raises(Transient, match=complaint):
             forge.reviews(KEY)
+
+
+# -- what moved -------------------------------------------------------------------------------------------------------
+def test_what_moved_last_comes_first_and_a_page_is_asked_for_only_when_it_is_wanted(
+    github: ScriptedGitHub, forge: GitHubForge
+) -> None:
+    link = {"Link": f'<{github.url}/repositories/1/pulls?page=2>; rel="next"'}
+    github.on(PULLS, Answer(body=[pull_simple(9), pull_simple(7)], headers=link))
+    pages = forge.pulls_moved("acme/infra")
+    assert [one.key.number for one in next(pages)] == [9, 7]
+    assert len(github.asked) == 1
+    assert github.asked[0].query == {"state": "all", "sort": "updated", "direction": "desc", "per_page": "30"}
+    github.on("GET /repositories/1/pulls", Answer(body=[pull_simple(8)]))
+    assert [[one.key.number for one in page] for page in pages] == [[8]]
+
+
+def test_a_list_that_github_says_is_as_it_was_is_known(github: ScriptedGitHub, forge: GitHubForge) -> None:
+    link = {"Link": f'<{github.url}/repositories/1/pulls?page=2>; rel="next"'}
+    github.on(PULLS, Answer(body=[pull_simple(9)], headers={"ETag": 'W/"one"', **link}), Answer(304))
+    github.on("GET /repositories/1/pulls", Answer(body=[pull_simple(8)], headers={"ETag": 'W/"two"'}), Answer(304))
+    first = list(forge.pulls_moved("acme/infra"))
+    assert list(forge.pulls_moved("acme/infra")) == first
+    assert [[one.key.number for one in page] for page in first] == [[9], [8]]
+    said = [asked.headers.get("if-none-match") for asked in github.asked]
+    assert said == [None, None, 'W/"one"', 'W/"two"']
+
+
+def test_a_list_that_changed_takes_the_place_of_what_was_known(github: ScriptedGitHub, forge: GitHubForge) -> None:
+    answers = [Answer(body=[pull_simple(number)], headers={"ETag": f'"{number}"'}) for number in (7, 8)]
+    github.on(PULLS, *answers, Answer(304))
+    listed = [next(forge.pulls_moved("acme/infra"))[0].key.number for _ in range(3)]
+    assert listed == [7, 8, 8]
+    assert github.asked[2].headers["if-none-match"] == '"8"'
+
+
+def test_nothing_new_is_no_answer_to_who_knows_nothing(github: ScriptedGitHub, forge: GitHubForge) -> None:
+    github.on(PULLS, Answer(304))
+    with pytest.raises(Transient, match="not a list"):
+        next(forge.pulls_moved("acme/infra"))
+
+
+def test_only_so_many_pages_are_known(github: ScriptedGitHub) -> None:
+    with_etag = Answer(body=[], headers={"ETag": '"one"'})
+    for repo in ("one", "two", "three"):
+        github.on(f"GET /repos/acme/{repo}/pulls", with_etag)
+    connections = Connections(github.url, 5.0)
+    transport = Transport(connections, StaticToken("ghp_0123456789secret"), None, time.sleep, time.monotonic)
+    lists = RememberedLists(transport, lambda documents: documents, most=2)
+    for repo in ("one", "two", "three"):
+        assert list(lists.pages("/repos/{repo}/pulls", f"acme/{repo}", {})) == [[]]
+    github.on("GET /repos/acme/three/pulls", Answer(304))
+    github.on("GET /repos/acme/one/pulls", with_etag)
+    for repo in ("three", "one"):
+        assert list(lists.pages("/repos/{repo}/pulls", f"acme/{repo}", {})) == [[]]
+    assert "if-none-match" not in github.asked[-1].headers
+    connections.close()
+
+
+def test_what_is_left_of_the_hour_is_what_github_said_last_until_the_hour_is_over(
+    github: ScriptedGitHub, forge: GitHubForge
+) -> None:
+    def told(remaining: int, reset: float) -> Answer:
+        limits = {"limit": "5000", "remaining": str(remaining), "reset": str(int(reset))}
+        return Answer(body=user("prbot-bot"), headers={f"X-RateLimit-{name}": value for name, value in limits.items()})
+
+    assert forge.left() == 1
+    github.on("GET /user", told(1000, time.time() + 600), told(10, time.time() - 1))
+    forge.check()
+    assert forge.left() == 0.2
+    forge.check()
+    assert forge.left() == 1
+
+
+def test_the_repositories_of_a_token_are_those_of_its_owner(github: ScriptedGitHub, forge: GitHubForge) -> None:
+    github.on("GET /user/repos", Answer(body=[repository("acme/infra"), repository("acme/net")]))
+    assert forge.repositories() == ["acme/infra", "acme/net"]
+
+
+def test_a_branchs_pushes_are_told_oldest_first(github: ScriptedGitHub, forge: GitHubForge) -> None:
+    entries = [
+        activity(MERGE, None, before=HEAD),
+        activity(HEAD, user("cy"), ref="refs/heads/elsewhere"),
+        activity(HEAD, user("al")),
+    ]
+    github.on(ACTIVITY, Answer(body=entries))
+    assert forge.pushes("acme/infra", "limit") == [Push(BASE, HEAD, "al"), Push(HEAD, MERGE, "")]
+
+
+# -- deliveries -------------------------------------------------------------------------------------------------------
+HOOKS = "GET /repos/acme/infra/hooks"
+
+
+def hook(number: int, url: str) -> dict[str, object]:
+    return {"id": number, "config": {"url": url}}
+
+
+def tried(number: int, guid: str, status: str = "Invalid HTTP Response: 502", **more: object) -> dict[str, object]:
+    return {
+        "id": number, "guid": guid, "status": status, "event": "issue_comment",
+        "delivered_at": "2026-11-20T12:00:00.123Z", **more,
+    }  # fmt: skip
+
+
+def test_undelivered_is_what_prbot_reads_and_no_attempt_brought_to_its_own_address(
+    github: ScriptedGitHub, forge: GitHubForge
+) -> None:
+    others = [hook(2, "https://prbot.example.com/webhooks/github"), hook(3, "https://ci.example/webhooks/github")]
+    github.on(HOOKS, Answer(body=[hook(1, "https://prbot.example/webhooks/github"), *others]))
+    entries = [
+        tried(15, "again", "OK", redelivery=True),
+        tried(14, "lost"),
+        tried(13, "push", event="push"),
+        tried(12, "again"),
+        tried(11, "lost"),
+        tried(10, "fine", "OK"),
+    ]
+    github.on(HOOKS + "/1/deliveries", Answer(body=entries))
+    at = datetime(2026, 11, 20, 12, 0, 0, 123000, tzinfo=UTC)
+    found = forge.undelivered("acme/infra", "https://prbot.example")
+    assert found == [Undelivered("acme/infra", 1, 11, "lost", at)]
+    github.on("POST /repos/acme/infra/hooks/1/deliveries/11/attempts", Answer(202, {}))
+    forge.redeliver(found[0])
+
+
+def test_without_permission_for_webhooks_prbot_does_without_and_says_so_once(
+    github: ScriptedGitHub, forge: GitHubForge
+) -> None:
+    github.on(HOOKS, *[Answer(404, {"message": "Not Found"})] * 2)
+    with capture_logs() as logs:
+        assert [forge.undelivered("acme/infra", "https://prbot.example") for _ in range(2)] == [[], []]
+    assert [(line["event"], line["what"]) for line in logs] == [("github.degraded", "hooks")]
