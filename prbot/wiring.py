@@ -21,12 +21,12 @@ from prbot import __version__
 from prbot.audit.keys import AuditKeys, VerifierKey
 from prbot.audit.log import AuditLog
 from prbot.core.ids import NewId
-from prbot.core.redact import SHORTEST, Redactor
+from prbot.core.redact import Redactor
 from prbot.core.repo_patterns import AllowList
+from prbot.core.secret_values import secret_values
 from prbot.credentials.env_file import EnvFile
 from prbot.credentials.reader import CredentialReader
 from prbot.flows import janitor, rule_changes
-from prbot.flows.harmless import HARMLESS
 from prbot.flows.services import Identity, Places, Services, Webhook
 from prbot.flows.work import work
 from prbot.git.mirrors import GitMirrors
@@ -86,8 +86,7 @@ class OwnSecrets:
     def _now(self) -> Iterable[str]:
         for each in self._environments:
             with contextlib.suppress(Unavailable):
-                held = each.read().items()
-                yield from (value for name, value in held if len(value) >= SHORTEST and not HARMLESS.search(name))
+                yield from secret_values(each.read())
 
 
 # -- building ---------------------------------------------------------------------------------------------------------

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import structlog
+
 from prbot.audit.entries import PRBOT
+from prbot.audit.log import NotCovered
 from prbot.core.credentials import Phase, names_for
-from prbot.core.redact import SHORTEST, Redactor
+from prbot.core.redact import Redactor
 from prbot.core.rule_sets import RuleSet
+from prbot.core.secret_values import secret_values
 from prbot.disk import remove
-from prbot.flows.harmless import HARMLESS
 from prbot.flows.services import Services
-from prbot.ports import Given, Purpose, Site
+from prbot.ports import Given, Purpose, Site, Transient
 from prbot.store.tables import Run
 
+log = structlog.get_logger(__name__)
 COVER_SECONDS = 30.0
 """How long credentials wait for their entry to be in the audit log before they are not read."""
 _FILES = ".prbot-credentials"
@@ -32,25 +36,34 @@ def given_for(services: Services, run: Run, phase: Phase, book: RuleSet) -> Give
     chosen = [(name, book.credentials[name]) for name in names]
     purpose = Purpose(phase, run.project, run.pull, run.id, "")
     if services.credentials.named(purpose, chosen):
-        with services.db.write() as tx:
-            entry = services.audit.append(
-                tx,
-                "credentials.read",
-                actor=PRBOT,
-                project=run.project,
-                pull=run.pull,
-                run=run.id,
-                facts={"phase": phase, "names": list(names)},
-            )
-        services.audit.ensure_covered(entry, COVER_SECONDS)
-        purpose = replace(purpose, entry=entry)
+        purpose = replace(purpose, entry=_recorded(services, run, phase, names))
     return services.credentials.read(purpose, chosen)
 
 
+def _recorded(services: Services, run: Run, phase: Phase, names: Sequence[str]) -> str:
+    """The id of the entry that says what is about to be read, once it is in the log. Transient if it is not in time."""
+    with services.db.write() as tx:
+        entry = services.audit.append(
+            tx,
+            "credentials.read",
+            actor=PRBOT,
+            project=run.project,
+            pull=run.pull,
+            run=run.id,
+            facts={"phase": phase, "names": list(names)},
+        )
+    try:
+        services.audit.ensure_covered(entry, COVER_SECONDS)
+    except NotCovered as problem:
+        log.error("credentials.not_recorded", problem=str(problem))
+        why = "no credentials were read, since that could not be put into the audit log; prbot's own log says more"
+        raise Transient(why) from problem
+    return entry
+
+
 def masking(masks: Redactor, given: Given) -> Redactor:
-    """The masks with every value that a run gets, but for those whose names say that they are harmless."""
-    named = [*given.environment.items(), *given.init_environment.items()]
-    values = {value for name, value in named if len(value) >= SHORTEST and not HARMLESS.search(name)}
+    """The masks with all that is secret of what a run gets."""
+    values = secret_values(given.environment) | secret_values(given.init_environment)
     tokens = {each.decode(errors="replace").strip() for each in given.files.values()}
     kept = {word for each in given.init_files.values() for word in _SECRET.findall(each.decode(errors="replace"))}
     return masks.with_secrets(values | tokens | kept)
