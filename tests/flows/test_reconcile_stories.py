@@ -181,6 +181,7 @@ def test_a_comment_that_is_polled_and_told_late_and_twice_is_acted_on_once(
     look(app)
     assert len(app.audit("command.accepted")) == 2
     assert len(app.runs(pull)) == 2
+    assert {each.status_code for each in app.world.deliveries} == {202}
 
 
 def test_a_comment_that_was_told_is_not_found_again(told: tuple[Story, SandboxRepo]) -> None:
