@@ -18,7 +18,7 @@ help: ## Show this list
 demo: $(VENV)/.installed $(TOOLS)/.engine ## Walk a pull request from plan to apply on this machine
 	@$(BIN)/prbot demo
 
-test: $(VENV)/.installed $(TOOLS)/.engine $(TOOLS)/.wheel $(TOOLS)/.schemas $(TOOLS)/.system ## Run every test
+test: $(VENV)/.installed $(TOOLS)/.engine $(TOOLS)/.wheel $(TOOLS)/.schemas $(TOOLS)/.emulate $(TOOLS)/.system ## Run every test
 	$(BIN)/python -m pytest -n 2 --fuzz
 
 check: $(VENV)/.installed ## Lint, types, import contracts
@@ -42,7 +42,7 @@ lock: $(VENV)/.installed ## Pin all dependencies anew
 		--no-emit-trusted-host --no-header --output-file requirements/engine.txt requirements/engine.in
 
 clean: ## Remove what these targets made
-	rm -rf $(VENV) $(TOOLS) tests/sandbox/schemas/node_modules
+	rm -rf $(VENV) $(TOOLS) tests/sandbox/schemas/node_modules tests/sandbox/emulate/node_modules
 
 $(VENV)/.installed: requirements/dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "prbot needs Python 3.11 or newer; none was found on PATH" >&2; exit 1; }
@@ -91,5 +91,15 @@ $(TOOLS)/.schemas: tests/sandbox/schemas/package-lock.json
 		echo "GitHub's schemas could not be installed: the tests that need them are skipped" >&2; \
 	else \
 		echo "no npm: the tests that need GitHub's schemas are skipped" >&2; \
+	fi
+	@touch $@
+
+$(TOOLS)/.emulate: tests/sandbox/emulate/package-lock.json
+	@mkdir -p $(TOOLS)
+	@if command -v npm >/dev/null 2>&1; then \
+		npm ci --silent --no-audit --no-fund --ignore-scripts --prefix tests/sandbox/emulate || \
+		echo "emulate could not be installed: the tests on a second stand-in are skipped" >&2; \
+	else \
+		echo "no npm: the tests on a second stand-in are skipped" >&2; \
 	fi
 	@touch $@

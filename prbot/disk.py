@@ -62,10 +62,13 @@ def read_regular(path: Path, most: int) -> bytes:
         if path.is_symlink():
             raise Unreadable("it is a link") from error
         raise
-    with open(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise Unreadable("it is not a regular file")
         if status.st_size > most:
             raise Unreadable(f"it is larger than {most >> 20} MiB")
-        return file.read(most)
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(descriptor)

@@ -13,9 +13,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, NewType, Protocol
 
-from prbot.core.ids import PullKey, Repo
+from prbot.core.credentials import Credential, Phase
+from prbot.core.ids import ProjectKey, PullKey, Repo
 from prbot.core.plans import Seal, StatePosition
-from prbot.core.pulls import Comment, Commit, Posted, Pull, Push, Review, Role, Status, Undelivered
+from prbot.core.pulls import (
+    CheckRun,
+    Comment,
+    Commit,
+    Deployment,
+    Posted,
+    Pull,
+    Push,
+    Review,
+    Role,
+    Status,
+    Undelivered,
+)
 from prbot.core.trees import Tree
 
 
@@ -136,8 +149,24 @@ class Forge(Protocol):
         """Ask for a delivery to be made once more."""
         ...
 
-    def clone_token(self, repo: str) -> str:
-        """The token that git reads this repository with."""
+    def shows_checks(self, repo: str) -> bool:
+        """Whether we may write check runs in `repo`."""
+        ...
+
+    def write_check(self, key: PullKey, sha: str, check: CheckRun, check_id: int | None = None) -> int:
+        """Write a check run on a commit of a pull request, or anew the one with `check_id`; its id."""
+        ...
+
+    def create_deployment(self, repo: str, deployment: Deployment) -> int | None:
+        """Begin a deployment; its id, or None where we may not: nothing else depends on it."""
+        ...
+
+    def set_deployment(self, repo: str, deployment_id: int, deployment: Deployment) -> None:
+        """Say how a deployment stands."""
+        ...
+
+    def clone_token(self, repo: str, refused: str = "") -> str:
+        """The token that git reads this repository with; another one than `refused`, if there may be another."""
         ...
 
     def check(self) -> str:
@@ -242,7 +271,7 @@ class Site:
 
     `dir` is the project's directory inside the `checkout`; `data_dir` (TF_DATA_DIR; plan files lie there too) and
     `tmp_dir` (TMPDIR, HOME) lie outside of it. `environment` is the phase's own, complete but for what the engine
-    adapter itself sets.
+    adapter itself sets. `name` is this site's alone, such as a run's id, or empty.
     """
 
     checkout: Path
@@ -251,6 +280,7 @@ class Site:
     data_dir: Path
     tmp_dir: Path
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +356,10 @@ class Engine(Protocol):
         """The engine's product and version, asked once a binary. Conflict (and how to fix it) if missing or too old."""
         ...
 
+    def seen_as(self, path: Path, site: Site) -> str:
+        """By which path the processes of a site know one of its files."""
+        ...
+
     def isolation(self) -> str:
         """What keeps its processes apart from the server, or `off`. Conflict (and what to do) if it does not work."""
         ...
@@ -384,6 +418,48 @@ class Engine(Protocol):
 
     def state_lock(self, result: StepResult) -> StateLock | None:
         """Who held the state lock that a step failed to get; None if it did not fail for that."""
+        ...
+
+
+# -- credentials ------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """For which run credentials are read; where they can carry that, they do."""
+
+    phase: Phase
+    project: ProjectKey
+    pull: int
+    run: str
+    entry: str
+    """The audit log's entry that records that they are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the engine's processes of one run get. All of it is secret, but what its name says is not."""
+
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """A file's content by the variable that is to hold its path."""
+    init_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """For `init` alone, besides."""
+    init_files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Files in the home directory for `init` alone, by name."""
+
+
+class Credentials(Protocol):
+    """Reads credentials anew for each run, and keeps none of them."""
+
+    def named(self, purpose: Purpose, credentials: Sequence[tuple[str, Credential]]) -> bool:
+        """Whether reading them for this purpose would read anything beyond the phase's own environment file."""
+        ...
+
+    def read(self, purpose: Purpose, credentials: Sequence[tuple[str, Credential]]) -> Given:
+        """The phase's own environment, then each named credential's half for that phase; later ones win.
+
+        Never touches the other phase's half. Conflict, NotFound, Denied or Transient, which name the credential and
+        show no value.
+        """
         ...
 
 

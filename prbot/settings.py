@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -55,6 +56,13 @@ class Settings(BaseSettings):
     github_api_url: str = Field("https://api.github.com", description="https URL of GitHub's REST API")
     github_token: SecretStr | None = Field(None, description="a token")
     github_token_file: Path | None = Field(None, description="a file that holds a token")
+    github_app_id: str | None = Field(
+        None, pattern=r"^\w[\w.]*$", coerce_numbers_to_str=True, description="a GitHub App's id, or client id"
+    )
+    github_app_key_file: Path | None = Field(None, description="the App's private key (.pem)")
+    ca_file: Path | None = Field(
+        None, description="certificates (PEM) to verify GitHub's server by, in place of the system's"
+    )
     github_webhook_secret: SecretStr | None = Field(
         None, description="the webhook's secret; two while rotating, with a space between"
     )
@@ -165,17 +173,36 @@ class Settings(BaseSettings):
             raise ValueError("file:PATH")
         return value
 
-    @field_validator("plan_env_file", "apply_env_file", "github_token_file", "module_token_file", "rules")
+    @field_validator(
+        "plan_env_file", "apply_env_file", "github_token_file", "github_app_key_file", "module_token_file", "rules"
+    )
     @classmethod
     def _is_file(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():
             raise ValueError(f"{value} is not a file that can be read")
         return value
 
+    @field_validator("ca_file")
+    @classmethod
+    def _certificates(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                ssl.create_default_context(cafile=str(value))
+            except (OSError, ssl.SSLError):
+                raise ValueError(f"{value} is not a file of certificates in PEM form") from None
+        return value
+
     @model_validator(mode="after")
-    def _one_token(self) -> Self:
-        if (self.github_token is None) == (self.github_token_file is None):
-            raise ValueError("exactly one of PRBOT_GITHUB_TOKEN and PRBOT_GITHUB_TOKEN_FILE is needed")
+    def _one_credential(self) -> Self:
+        by_app = self.github_app_id is not None or self.github_app_key_file is not None
+        given = (self.github_token is not None, self.github_token_file is not None, by_app)
+        if sum(given) != 1:
+            raise ValueError(
+                "exactly one of PRBOT_GITHUB_TOKEN, PRBOT_GITHUB_TOKEN_FILE, and PRBOT_GITHUB_APP_ID with "
+                "PRBOT_GITHUB_APP_KEY_FILE is needed"
+            )
+        if by_app and (self.github_app_id is None or self.github_app_key_file is None):
+            raise ValueError("PRBOT_GITHUB_APP_ID and PRBOT_GITHUB_APP_KEY_FILE are needed together")
         return self
 
     @model_validator(mode="after")

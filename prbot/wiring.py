@@ -7,10 +7,8 @@ import hashlib
 import os
 import secrets
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,16 +23,22 @@ from prbot.audit.log import AuditLog
 from prbot.core.ids import NewId
 from prbot.core.redact import SHORTEST, Redactor
 from prbot.core.repo_patterns import AllowList
+from prbot.credentials.env_file import EnvFile
+from prbot.credentials.reader import CredentialReader
 from prbot.flows import janitor, rule_changes
-from prbot.flows.services import Environments, Identity, Places, Services, Webhook
-from prbot.flows.steps import HARMLESS
+from prbot.flows.harmless import HARMLESS
+from prbot.flows.services import Identity, Places, Services, Webhook
 from prbot.flows.work import work
 from prbot.git.mirrors import GitMirrors
 from prbot.github import payloads, signature
+from prbot.github.app import AppKey, AppTokens
+from prbot.github.app_forge import GitHubAppForge
 from prbot.github.auth import StaticToken, TokenFile, TokenSource
 from prbot.github.client import GitHubForge
+from prbot.github.connections import Connections
 from prbot.jobs.embedded import EmbeddedJobs
 from prbot.logs import configure_logging
+from prbot.machine import SortableIds, SystemClock
 from prbot.plans.local import LocalPlanStore
 from prbot.plans.sealing import EncryptedPlanStore, Keyring
 from prbot.ports import Clock, Unavailable
@@ -43,7 +47,6 @@ from prbot.settings import Settings, WrongSettings, load
 from prbot.store.database import Database
 from prbot.store.migrate import upgrade
 from prbot.terraform.engine import TerraformEngine
-from prbot.terraform.environment import EnvFile
 from prbot.terraform.isolation import Bubblewrap, Isolation, Unconfined, made_up_etc, too_much_in_sight
 from prbot.terraform.module_access import ModuleAccess, base_url
 from prbot.terraform.network import PrivateNetwork
@@ -61,55 +64,26 @@ _SOCKET_NAME = 30
 """Bytes that a worker's socket adds to its directory's path."""
 
 
-class SystemClock:
-    """The machine's time."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-
-class SortableIds:
-    """Makes ids of 26 letters and digits that sort by the time they were made, also within one millisecond.
-
-    A ULID (https://github.com/ulid/spec) in lower case: 48 bits of milliseconds, 80 random ones.
-    """
-
-    _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
-
-    def __init__(self, milliseconds: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
-        self._milliseconds = milliseconds
-        self._lock = threading.Lock()
-        self._last = 0
-
-    def __call__(self) -> str:
-        with self._lock:
-            self._last = max(self._last + 1, self._milliseconds() << 80 | secrets.randbits(80))
-            number = self._last
-        return "".join(self._DIGITS[number >> shift & 31] for shift in range(125, -1, -5))
-
-
 class OwnSecrets:
     """What prbot itself holds and must never show, read anew each time: tokens and credentials are rotated."""
 
     def __init__(self, settings: Settings, tokens: Iterable[TokenSource], environments: Iterable[EnvFile]) -> None:
-        self._fixed = frozenset(settings.webhook_secrets)
+        self._read = frozenset(settings.webhook_secrets)
         self._tokens = tuple(tokens)
         self._environments = tuple(environments)
         self._made: tuple[frozenset[str], Redactor] = (frozenset(), Redactor())
 
     def __call__(self) -> Redactor:
-        known = self._fixed | frozenset(self._now())
+        # What was a secret a moment ago may still be on its way to a log.
+        self._read |= frozenset(self._now())
+        known = self._read.union(*(source.held() for source in self._tokens))
         made = self._made
         if made[0] != known:
-            # What was a secret a moment ago may still be on its way to a log.
-            made = (known, made[1].with_secrets(known))
+            made = (known, Redactor(known))
             self._made = made
         return made[1]
 
     def _now(self) -> Iterable[str]:
-        for source in self._tokens:
-            with contextlib.suppress(Unavailable):  # a file that is just being replaced; the old value is still known
-                yield source.token("")
         for each in self._environments:
             with contextlib.suppress(Unavailable):
                 held = each.read().items()
@@ -136,7 +110,7 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
     try:
         keyring = _keyring(settings)
         audit_keys = _audit_keys(settings)
-        tokens = _tokens(settings)
+        forge, tokens = _github(settings)
         plan_env, apply_env = _environment_files(settings)
         module_token = TokenFile(settings.module_token_file) if settings.module_token_file is not None else None
     except (Unavailable, ValueError) as problem:
@@ -145,10 +119,13 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
     worker = f"{os.getpid()}-{secrets.token_hex(6)}"
     services = Services(
         db=db,
-        forge=GitHubForge(settings.github_api_url, tokens),
-        git=GitMirrors(data / "git"),
+        forge=forge,
+        git=GitMirrors(data / "git", ca_file=settings.ca_file),
         engine=TerraformEngine(
-            settings.engine, provider_cache=settings.provider_cache, isolation=isolation_for(settings)
+            settings.engine,
+            provider_cache=settings.provider_cache.absolute() if settings.provider_cache is not None else None,
+            isolation=isolation_for(settings),
+            modules=_module_access(settings, module_token),
         ),
         plans=EncryptedPlanStore(LocalPlanStore(settings.plans.absolute()), keyring),
         jobs=_jobs(settings, db, new_id, worker),
@@ -156,7 +133,7 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
         clock=clock,
         new_id=new_id,
         identity=Identity(worker, settings.command_prefix, settings.public_url, __version__),
-        environments=Environments(plan=_reader(plan_env), apply=_reader(apply_env)),
+        credentials=CredentialReader(plan_env, apply_env),
         places=Places(scratch=data / "scratch"),
         webhooks={"github": Webhook(partial(signature.verify, settings.webhook_secrets), payloads.parse)},
         rules=rules,
@@ -175,7 +152,7 @@ def build(settings: Settings, *, clock: Clock | None = None, new_id: NewId | Non
 
 def open_forge(settings: Settings) -> GitHubForge:
     """The forge alone, for commands that only look at it. WrongSettings, Unavailable or ValueError without a token."""
-    return GitHubForge(settings.github_api_url, _tokens(settings))
+    return _github(settings)[0]
 
 
 def check_engine(services: Services) -> str:
@@ -335,7 +312,7 @@ def isolation_for(settings: Settings, etc: Path | None = None) -> Isolation:
 def _own_files(settings: Settings) -> Iterator[Path]:
     """Files that the settings name and engines must not see."""
     for path in (
-        settings.secret_key_file, settings.audit_key_file, settings.github_token_file,
+        settings.secret_key_file, settings.audit_key_file, settings.github_token_file, settings.github_app_key_file,
         settings.github_webhook_secret_file, settings.rules, settings.plan_env_file, settings.apply_env_file,
         settings.module_token_file,
     ):  # fmt: skip
@@ -355,7 +332,20 @@ def _audit_keys(settings: Settings) -> AuditKeys:
     return AuditKeys.create(settings.data_dir.absolute() / "audit.key", AUDIT_ORIGIN)
 
 
-def _tokens(settings: Settings) -> TokenSource:
+def _github(settings: Settings) -> tuple[GitHubForge, TokenSource]:
+    connections = Connections(settings.github_api_url, ca_file=settings.ca_file)
+    if settings.github_app_key_file is not None:
+        try:
+            key = AppKey(settings.github_app_id or "", settings.github_app_key_file)
+        except ValueError as problem:
+            raise WrongSettings(f"PRBOT_GITHUB_APP_KEY_FILE: {problem}") from None
+        app = AppTokens(connections, key, SystemClock().now)
+        return GitHubAppForge(connections, app), app
+    tokens = _token(settings)
+    return GitHubForge(connections, tokens), tokens
+
+
+def _token(settings: Settings) -> TokenSource:
     if settings.github_token_file is not None:
         return TokenFile(settings.github_token_file)
     token = settings.github_token.get_secret_value() if settings.github_token else ""
@@ -374,10 +364,6 @@ def _environment_files(settings: Settings) -> tuple[EnvFile | None, EnvFile | No
         for warning in each.warnings():
             structlog.get_logger(__name__).warning("environment.open", problem=warning)
     return plan, apply
-
-
-def _reader(file: EnvFile | None) -> Callable[[], dict[str, str]]:
-    return file.read if file is not None else dict
 
 
 def make_private(directory: Path) -> None:

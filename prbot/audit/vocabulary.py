@@ -51,6 +51,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "apply.finished": "An apply ended: well, or with what error.",
         "run.held": "The fresh plan is not what was approved; the run waits for an approval of the new one.",
         "run.released": "A held run may go on.",
+        "credentials.read": "The rules' credentials for one phase are about to be read for a run.",
         "run.unknown": "The worker was lost during an apply: nobody knows what was done.",
         "run.inspected": "An unknown run's state was compared with what it was, and its lock looked at.",
         "run.resolved": "A person, or the state, settled what became of an unknown run.",

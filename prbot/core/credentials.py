@@ -55,13 +55,27 @@ class CredentialHalf(BaseModel):
     oidc: OidcToken | None = None
 
 
+class InitFiles(BaseModel):
+    """What `init` alone gets, to read private modules and registries with. Neither plan nor apply sees any of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    files: tuple[Path, ...] = ()
+    """Environment files, such as with `TF_TOKEN_…` of a registry."""
+    netrc: Path | None = None
+    """Becomes `.netrc` in the home directory that `init` has."""
+    cli_config: Path | None = None
+    """Terraform's CLI configuration (`TF_CLI_CONFIG_FILE`)."""
+
+
 class Credential(BaseModel):
-    """A named credential: a half for plans, and one for applies that no plan ever reads."""
+    """A named credential: a half for plans, and one for applies that no plan ever reads; and what `init` alone gets."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     plan: CredentialHalf = CredentialHalf()
     apply: CredentialHalf = CredentialHalf()
+    init: InitFiles = InitFiles()
 
     def half(self, phase: Phase) -> CredentialHalf:
         return self.plan if phase == "plan" else self.apply

@@ -71,13 +71,29 @@ class QueueEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class RerunEvent:
+    """Somebody pressed a button of prbot's check of `head_sha`: plan that commit."""
+
+    repo: Repo
+    pull: PullKey
+    sender: str
+    head_sha: str
+
+    @property
+    def comment_id(self) -> None:
+        """There is none to answer to."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """A delivery that asks nothing of prbot, and why."""
 
     reason: str
 
 
-AboutPull = PullEvent | CommentEvent | ReviewEvent | QueueEvent
+Asking = CommentEvent | RerunEvent
+"""By what people give commands."""
+AboutPull = PullEvent | CommentEvent | ReviewEvent | QueueEvent | RerunEvent
 Event = Ping | AboutPull
 
 

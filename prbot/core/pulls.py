@@ -136,3 +136,41 @@ class Status:
     state: StatusState
     description: str
     target_url: str = ""
+
+
+CheckConclusion = Literal["success", "failure", "action_required", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRun:
+    """A check of a commit with a page of its own: richer than a status, and only some credentials may write one.
+
+    `summary` and `text` are markdown of at most CHECK_LIMIT characters each.
+    """
+
+    name: str
+    conclusion: CheckConclusion | None
+    """None while it is under way."""
+    title: str
+    summary: str
+    text: str = ""
+    target_url: str = ""
+    button: str = ""
+    """What the button says by which people ask for a plan; empty for none. At most 20 characters."""
+
+
+CHECK_LIMIT = 65_535
+
+DeploymentState = Literal["in_progress", "success", "failure", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """An apply of `sha` to one project, as the forge's page of environments shows it."""
+
+    sha: str
+    environment: str
+    state: DeploymentState
+    description: str
+    """At most 140 characters."""
+    log_url: str = ""

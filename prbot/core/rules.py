@@ -58,6 +58,8 @@ class Rules(BaseModel):
     plan_timeout: int = Field(default=1800, ge=1)
     """Seconds that one engine command of a plan may take."""
     apply_timeout: int = Field(default=7200, ge=1)
+    deployments: bool = False
+    """Whether applies are shown as deployments at the forge."""
     who: Who = Who()
     """Who may give which command; narrower than prbot.core.permissions.MINIMUM_ROLE, never wider."""
     credentials: tuple[Annotated[CredentialUse, BeforeValidator(_by_name)], ...] = ()

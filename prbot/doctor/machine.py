@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from prbot.audit.keys import AuditKeys
 from prbot.core.health import Finding, failed, ok
 from prbot.core.health import machine as verdicts
+from prbot.credentials.env_file import EnvFile
 from prbot.git.version import version as git_version
 from prbot.plans.sealing import Keyring
 from prbot.ports import Unavailable
@@ -22,7 +23,6 @@ from prbot.settings import Settings, WrongSettings
 from prbot.store import migrate
 from prbot.store.database import Database
 from prbot.terraform.engine import TerraformEngine
-from prbot.terraform.environment import EnvFile
 from prbot.wiring import isolation_for
 
 _ENGINE = "Install Terraform 1.10 or later, or OpenTofu 1.7 or later, or set PRBOT_ENGINE to the path of one."
@@ -111,6 +111,7 @@ def _secret_files(settings: Settings) -> Iterator[Finding]:
     """Those whose content others judge: here only how they are kept."""
     files = {
         "token file": settings.github_token_file,
+        "App key file": settings.github_app_key_file,
         "webhook secret file": settings.github_webhook_secret_file,
         "module token file": settings.module_token_file,
         "plan environment": settings.plan_env_file,

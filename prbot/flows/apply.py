@@ -15,6 +15,7 @@ from sqlmodel import Session
 from prbot.audit.entries import PRBOT
 from prbot.core.comments.diff import extract_changes
 from prbot.core.comparison import Verdict, difference, within
+from prbot.core.credentials import Phase
 from prbot.core.gate_facts import GateFacts, facts_digest
 from prbot.core.gates import ApplyDecision, GateReport, decide_apply, evaluate
 from prbot.core.plans import CanonicalPlan
@@ -53,28 +54,24 @@ def execute(services: Services, run_id: str, held: slots.Held) -> None:
         run = tx.get_one(Run, run_id)
         row = tx.get_one(PullRow, (run.repo, run.pull))
         every = runs.of_pull(tx, run.pull_key)
-    rules = services.rules(run.repo)
     reference = _reference(services, run, every)
     try:
         pull = services.forge.pull(run.pull_key)
         base = gather.fetched(services, pull)
-        with bench(services, run, row, services.environments.apply(), rules) as work:
+        phase = _phase(services, pull, base, run, reference)
+        with bench(services, run, row, phase, services.rules.now) as work:
             _put_lock_file_back(work, reference.run)
             made = work.plan()
             key = work.keep(made)
             if not made.summary.applyable:
                 _end(services, run, held, RunStatus.NO_CHANGES, made=made, plan_key=key)
                 return
-            facts = gather.gate_facts(
-                services,
-                pull,
-                base,
-                merge_on_base=services.git.is_ancestor(pull.repo, run.commit, base),
-                only=run.project,
-            )
+            facts = _facts(services, pull, base, run)
             report = evaluate(facts)
             decision = _decide(services, run, reference, made, facts, report)
-            if decision.action == "apply" and run.auto:
+            if decision.action == "apply" and phase == "plan":  # its gates were met only just now
+                _plan_again(services, run, held)
+            elif decision.action == "apply" and run.auto:
                 _apply(services, run, held, work, made, key, (facts, report, decision))
             else:
                 _stop(services, run, held, made, key, decision, reference)
@@ -83,6 +80,19 @@ def execute(services: Services, run_id: str, held: slots.Held) -> None:
         _end(services, run, held, ending, error=failed.said)
     except Unavailable as failed:
         _end(services, run, held, RunStatus.ERRORED, error=str(failed))
+
+
+def _phase(services: Services, pull: Pull, base: str, run: Run, reference: Reference) -> Phase:
+    """Apply credentials are for what may be applied. What somebody merged past the gates is planned as it would be
+    before the merge: enough to show what waits for an approval."""
+    if reference.plan is None:
+        return "plan"
+    return "apply" if evaluate(_facts(services, pull, base, run)).may_apply else "plan"
+
+
+def _facts(services: Services, pull: Pull, base: str, run: Run) -> GateFacts:
+    on_base = services.git.is_ancestor(pull.repo, run.commit, base)
+    return gather.gate_facts(services, pull, base, merge_on_base=on_base, only=run.project)
 
 
 def _reference(services: Services, run: Run, every: list[Run]) -> Reference:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
+from typing import Any
 
 import structlog
 
@@ -13,7 +14,7 @@ from prbot.core.branches import governed
 from prbot.core.commands import Command, CommandError, parse
 from prbot.core.comments import replies
 from prbot.core.comments.split import find_marker
-from prbot.core.events import CommentEvent
+from prbot.core.events import Asking, CommentEvent
 from prbot.core.gate_facts import facts_digest
 from prbot.core.gates import evaluate
 from prbot.core.permissions import Refused, may, narrowed
@@ -54,7 +55,7 @@ def execute(services: Services, pull: Pull, event: CommentEvent) -> None:
             report.reply_in(services, tx, pull.key, event.comment_id, replies.command_errors(errors), "errors")
     role: Role = services.forge.role(pull.key.repo, event.sender)
     for number, command in enumerate(each for each in found if isinstance(each, Command)):
-        _do(services, pull, event, command, role, number)
+        do(services, pull, event, command, role, number)
 
 
 def _is_ours(services: Services, event: CommentEvent) -> bool:
@@ -68,7 +69,8 @@ def _is_ours(services: Services, event: CommentEvent) -> bool:
     return known is not None or event.sender.casefold() == services.forge.me().casefold()
 
 
-def _do(services: Services, pull: Pull, event: CommentEvent, command: Command, role: Role, number: int) -> None:
+def do(services: Services, pull: Pull, event: Asking, command: Command, role: Role, number: int = 0) -> None:
+    """Do one command, if who asks may give it. By a check's button that is `plan`."""
     slug = f"{number}:{command.name}"
     verdict = may(command.name, role, **_unlock_facts(services, pull, event, command))
     if not isinstance(verdict, Refused):
@@ -90,7 +92,7 @@ def _do(services: Services, pull: Pull, event: CommentEvent, command: Command, r
 
 
 def _refuse(
-    services: Services, pull: Pull, event: CommentEvent, command: Command, reason: str, slug: str, *, once: bool = False
+    services: Services, pull: Pull, event: Asking, command: Command, reason: str, slug: str, *, once: bool = False
 ) -> None:
     """Answer with the reason; with `once`, only the first time that this person asks for this command here."""
     document = replies.refused(event.sender, command.name, reason)
@@ -111,7 +113,7 @@ def _refuse(
             report.reply_in(services, tx, pull.key, event.comment_id, document, slug)
 
 
-def _unlock_facts(services: Services, pull: Pull, event: CommentEvent, command: Command) -> dict[str, bool]:
+def _unlock_facts(services: Services, pull: Pull, event: Asking, command: Command) -> dict[str, bool]:
     if command.name != "unlock":
         return {}
     with services.db.read() as tx:
@@ -123,7 +125,7 @@ def _unlock_facts(services: Services, pull: Pull, event: CommentEvent, command: 
 
 
 # -- plan -------------------------------------------------------------------------------------------------------------
-def _plan(services: Services, pull: Pull, event: CommentEvent, command: Command, slug: str) -> None:
+def _plan(services: Services, pull: Pull, event: Asking, command: Command, slug: str) -> None:
     problem = _why_no_plan(services, pull, command)
     if problem:
         _refuse(services, pull, event, command, problem, slug)
@@ -169,7 +171,7 @@ def _chosen(members: Sequence[Run], command: Command) -> list[Run]:
     ]
 
 
-def _plan_merged(services: Services, pull: Pull, event: CommentEvent, command: Command, slug: str) -> None:
+def _plan_merged(services: Services, pull: Pull, event: Asking, command: Command, slug: str) -> None:
     """On a merged pull request: see what is left of what was not applied. It goes no further than the plan."""
     again = frozenset({RunStatus.ERRORED, RunStatus.UNKNOWN, RunStatus.CANCELLED, *RELEASABLE, RunStatus.PLANNED})
     with services.db.write() as tx:
@@ -387,7 +389,7 @@ def _version(services: Services, pull: Pull, event: CommentEvent, command: Comma
     report.reply(services, pull.key, event.comment_id, document, slug)
 
 
-_ACTS = {
+_ACTS: Mapping[str, Callable[[Services, Pull, Any, Command, str], None]] = {
     "plan": _plan,
     "apply": _apply,
     "approve": _approve,

@@ -19,7 +19,7 @@ from prbot.core.runs import Goal, RunStatus
 from prbot.core.shown import ShownPlan
 from prbot.flows.locks import queue_of
 from prbot.flows.services import Services
-from prbot.ports import MergeConflict, Merged
+from prbot.ports import Denied, MergeConflict, Merged
 from prbot.store import runs
 from prbot.store.tables import Approval, PullRow, Run
 
@@ -40,8 +40,20 @@ def fetched(services: Services, pull: Pull, more: Sequence[str] = ()) -> str:
     """Bring the mirror up to date for a pull request, in one fetch; the base branch's commit as it is now."""
     ref = f"refs/heads/{pull.base_branch}"
     shas = [sha for sha in (pull.head_sha, pull.merge_sha if pull.merged else None, *more) if sha]
-    services.git.fetch(pull.repo, shas=shas, refs=[ref], token=services.forge.clone_token(pull.key.repo))
+    fetch(services, pull.repo, shas, [ref])
     return services.git.resolve(pull.repo, ref)
+
+
+def fetch(services: Services, repo: Repo, shas: Sequence[str], refs: Sequence[str] = ()) -> None:
+    """Bring commits and refs into the mirror; once more with another token where git was refused with the first."""
+    token = services.forge.clone_token(repo.name)
+    try:
+        services.git.fetch(repo, shas=shas, refs=refs, token=token)
+    except Denied:
+        other = services.forge.clone_token(repo.name, refused=token)
+        if other == token:
+            raise
+        services.git.fetch(repo, shas=shas, refs=refs, token=other)
 
 
 def change_between(services: Services, repo: Repo, base: str, commit: str) -> Change:

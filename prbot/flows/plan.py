@@ -225,11 +225,10 @@ def execute(services: Services, run_id: str, held: slots.Held) -> None:
     with services.db.read() as tx:
         run = tx.get_one(Run, run_id)
         pull = tx.get_one(PullRow, (run.repo, run.pull))
-    rules = services.rules(run.repo)
     made: Made | None = None
     error, ending, key = "", RunStatus.ERRORED, ""
     try:
-        with bench(services, run, pull, services.environments.plan(), rules) as work:
+        with bench(services, run, pull, "plan", services.rules.now) as work:
             made = work.plan()
             key = work.keep(made)
         ending = RunStatus.PLANNED if made.summary.applyable else RunStatus.NO_CHANGES

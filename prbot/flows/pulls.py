@@ -9,12 +9,13 @@ from sqlmodel import Session
 
 from prbot.audit.entries import PRBOT, user
 from prbot.core.branches import governed
-from prbot.core.events import CommentEvent, PullEvent, QueueEvent, ReviewEvent
+from prbot.core.commands import Command
+from prbot.core.events import CommentEvent, PullEvent, QueueEvent, RerunEvent, ReviewEvent
 from prbot.core.ids import PullKey
 from prbot.core.missed import Standing, standing
 from prbot.core.pulls import Pull, Status
 from prbot.core.runs import Goal, RunStatus
-from prbot.flows import commands, merges, plan, report, strangers
+from prbot.flows import checks, commands, merges, plan, report, strangers
 from prbot.flows.admission import admit_runs
 from prbot.flows.locks import claimed_by, give_up
 from prbot.flows.nudge import report_soon
@@ -66,6 +67,8 @@ def _handle(services: Services, key: PullKey, row: InboxEvent) -> None:
             _read(services, event.repo.clone_url, key, None)
             with services.db.write() as tx:
                 report_soon(services, tx, key)
+        case RerunEvent():
+            _pressed(services, _read(services, event.repo.clone_url, key, None), event)
         case QueueEvent():
             _queued(services, _read(services, event.repo.clone_url, key, None), event)
         case None:
@@ -140,6 +143,16 @@ def _changed(services: Services, pull: Pull, event: PullEvent) -> None:
             strangers.wait_for_a_writer(services, tx, pull)
         return
     plan.start(services, pull, plan.Asked("autoplan", user(event.sender) if event.sender else PRBOT))
+
+
+def _pressed(services: Services, pull: Pull, event: RerunEvent) -> None:
+    """Somebody pressed a button of a check: the `plan` command, for the very commit that they looked at."""
+    with services.db.write() as tx:
+        checks.begin_anew(services, tx, pull.key, event.head_sha)
+    if event.head_sha != pull.head_sha:
+        log.info("an older head is not planned again", repository=pull.key.repo, pull=pull.key.number)
+        return
+    commands.do(services, pull, event, Command("plan"), services.forge.role(pull.key.repo, event.sender))
 
 
 def _queued(services: Services, pull: Pull, event: QueueEvent) -> None:

@@ -26,7 +26,7 @@ from prbot.core.gates import GateReport, evaluate
 from prbot.core.ids import PullKey
 from prbot.core.pulls import Posted, Pull, Status
 from prbot.core.runs import LIVE, Goal
-from prbot.flows import gather, views
+from prbot.flows import checks, deployments, gather, views
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
 from prbot.ports import NotFound, Transient, Unavailable
@@ -72,8 +72,10 @@ def want_status(tx: Session, pull: PullKey, sha: str, status: Status) -> None:
     posts.want(tx, pull, posts.STATUS, f"{sha} {status.context}", [json.dumps(asdict(status), sort_keys=True)])
 
 
-def want_all(services: Services, tx: Session, pull: PullRow, reviewers: list[str], gate: Status | None) -> None:
-    """Work out every comment and status of a pull request."""
+def want_all(
+    services: Services, tx: Session, pull: PullRow, reviewers: list[str], gate: Status | None, *, shows_checks: bool
+) -> None:
+    """Work out every comment, status, check and deployment of a pull request."""
     every = runs.operations(tx, pull.key)
     plans = [each for each in every if each.goal is Goal.PLAN]
     url = services.identity.pull_url(pull.key)
@@ -85,9 +87,16 @@ def want_all(services: Services, tx: Session, pull: PullRow, reviewers: list[str
         members = [run for project, run in newest.items() if project in projects and run.head_sha == latest.head_sha]
         whole = next((each for each in reversed(plans) if each.whole), latest)
         for status in views.plan_statuses(whole, members, url):
-            want_status(tx, pull.key, latest.head_sha, status)
+            if shows_checks and checks.in_place_of(tx, pull.key, latest.head_sha, status):
+                check = checks.of_plan(services, tx, pull, whole, members, status)
+                checks.want(services, tx, pull.key, latest.head_sha, check)
+            else:
+                want_status(tx, pull.key, latest.head_sha, status)
+    if shows_checks:
+        checks.want_permission(services, tx, pull)
     if gate is not None:
         want_status(tx, pull.key, pull.head_sha, gate)
+    _end_what_is_left_behind(tx, pull)
     applies = [each for each in every if each.goal is Goal.APPLY]
     for operation in applies:
         _want_apply_comment(services, tx, pull, operation)
@@ -96,6 +105,23 @@ def want_all(services: Services, tx: Session, pull: PullRow, reviewers: list[str
         status = views.apply_status(list(newest.values()), url)
         for sha in {pull.merge_sha, pull.head_sha} - {None, ""}:
             want_status(tx, pull.key, str(sha), status)
+        if services.rules(pull.repo).deployments:
+            deployments.want(services, tx, pull.key, runs.of_pull(tx, pull.key, Goal.APPLY))
+
+
+def _end_what_is_left_behind(tx: Session, pull: PullRow) -> None:
+    """Nothing stays pending on a commit that the pull request has moved on from."""
+    said = f"given up: {pull.head_sha[:7]} took its place"
+    for post in posts.of_pull(tx, pull.key):
+        sha, _, name = post.key.partition(" ")
+        if sha in (pull.head_sha, pull.merge_sha):
+            continue
+        body = json.loads(post.body) if post.kind in (posts.STATUS, posts.CHECK) else {}
+        if post.kind == posts.STATUS and body["state"] == "pending":
+            want_status(tx, pull.key, sha, Status(name, "error", said))
+        elif post.kind == posts.CHECK and body["conclusion"] is None:
+            ended = {**body, "conclusion": "cancelled", "title": said, "summary": f"{said}."}
+            posts.want(tx, pull.key, posts.CHECK, post.key, [json.dumps(ended, sort_keys=True)])
 
 
 def _want_plan_comment(
@@ -220,12 +246,14 @@ def execute(services: Services, pull: PullKey) -> None:
     if row is None:
         return
     gate, reviewers = _gate_now(services, row)
+    shows_checks = services.forge.shows_checks(pull.repo)
     with services.db.write() as tx:
         fresh = tx.get_one(PullRow, (pull.repo, pull.number))
-        want_all(services, tx, fresh, reviewers, gate)
+        want_all(services, tx, fresh, reviewers, gate, shows_checks=shows_checks)
         tx.flush()
         todo = [post for post in posts.of_pull(tx, pull) if posts.unsent(post)]
-        doubtful = {(post.key, post.part) for post in todo if post.sending_since and post.external_id is None}
+        comments = [post for post in todo if post.kind == posts.COMMENT]
+        doubtful = [post for post in comments if post.sending_since and post.external_id is None]
         for post in todo:
             post.sending_since = post.sending_since or services.clock.now()
             tx.add(post)
@@ -237,7 +265,7 @@ def execute(services: Services, pull: PullKey) -> None:
     _mark_shown(services, pull)
 
 
-_ORDER = {posts.REACTION: 0, posts.STATUS: 1, posts.COMMENT: 2}
+_ORDER = {posts.REACTION: 0, posts.STATUS: 1, posts.CHECK: 2, posts.DEPLOYMENT: 3, posts.COMMENT: 4}
 
 
 def _find_written(services: Services, pull: PullKey, todo: list[Post]) -> dict[tuple[str, int], tuple[int, datetime]]:
@@ -268,7 +296,9 @@ def _send(services: Services, pull: PullKey, post: Post) -> None:
     def sent(row: Post) -> None:
         row.sending_since, row.hidden = None, post.hide
         row.sent = row.sent if post.hide else post.wanted
-        if posted is not None:
+        if isinstance(posted, int):
+            row.external_id = posted
+        elif posted is not None:
             row.external_id, row.node_id, row.posted_at = posted.id, posted.node_id, posted.at
 
     _note(services, post, sent)
@@ -301,10 +331,12 @@ def _send_reaction(services: Services, pull: PullKey, post: Post) -> None:
     services.forge.react(pull.repo, int(post.key.split(" ", 1)[0]), post.body)
 
 
-_SENDERS: dict[str, Callable[[Services, PullKey, Post], Posted | None]] = {
+_SENDERS: dict[str, Callable[[Services, PullKey, Post], Posted | int | None]] = {
     posts.COMMENT: _send_comment,
     posts.STATUS: _send_status,
     posts.REACTION: _send_reaction,
+    posts.CHECK: checks.send,
+    posts.DEPLOYMENT: deployments.send,
 }
 
 

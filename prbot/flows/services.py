@@ -15,7 +15,7 @@ from prbot.core.redact import Redactor
 from prbot.core.repo_patterns import AllowList
 from prbot.core.rule_sets import RuleSet
 from prbot.core.rules import Rules
-from prbot.ports import Clock, Engine, Forge, Git, Jobs, PlanStore
+from prbot.ports import Clock, Credentials, Engine, Forge, Git, Jobs, PlanStore
 from prbot.store.database import Database
 
 
@@ -27,14 +27,6 @@ class Webhook:
     """(raw body, signature header) → whether one of the secrets signed it."""
     parse: Callable[[str, str, bytes], ParsedDelivery]
     """(event name, content type, raw body)."""
-
-
-@dataclass(frozen=True)
-class Environments:
-    """What engine processes get, by phase. Read at each use, so that rotated credentials take effect."""
-
-    plan: Callable[[], dict[str, str]]
-    apply: Callable[[], dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -125,7 +117,7 @@ class Services:
     clock: Clock
     new_id: NewId
     identity: Identity
-    environments: Environments
+    credentials: Credentials
     places: Places
     webhooks: Mapping[str, Webhook]
     rules: RuleBook

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from prbot.core.comments.diff import extract_changes
+from prbot.core.credentials import Phase
 from prbot.core.fingerprint import canonical, fingerprint
 from prbot.core.planfile import sensitive_values, summarise
 from prbot.core.plans import CanonicalPlan, Counts, PlanSummary, Seal, StatePosition
 from prbot.core.redact import Redactor
+from prbot.core.rule_sets import RuleSet
 from prbot.core.rules import Rules
 from prbot.core.runs import Goal
 from prbot.disk import remove
+from prbot.flows import gather
+from prbot.flows.given import for_init, given_for, in_place, masking
 from prbot.flows.services import Services
-from prbot.ports import Allowance, Limits, OnLine, Site, StepResult
+from prbot.ports import Allowance, Given, Limits, OnLine, Site, StepResult
 from prbot.store.outputs import OutputSink
 from prbot.store.tables import PullRow, Run
 
 PLAN_FILE = "prbot.tfplan"
-HARMLESS = re.compile(
-    r"(^|_)(REGION|PATH|LANG|LC_\w+|TZ|PROXY|LOG|LOG_LEVEL|PROFILE|PARALLELISM|BUNDLE)$", re.IGNORECASE
-)
 _ERROR = re.compile(r"^[│╷|\s]*Error: ", re.MULTILINE)
 _MOST_ERROR = 20_000
 
@@ -64,6 +65,7 @@ class Bench:
     limits: Limits
     masks: Redactor
     sink: OutputSink
+    given: Given
 
     def on_line(self, step: str) -> OnLine:
         return lambda line: self.sink.line(step, self.masks.redact(line))
@@ -76,7 +78,8 @@ class Bench:
 
     def init(self) -> None:
         if self.services.engine.init_needed(self.site):
-            self.must(self.services.engine.init(self.site, self.limits, self.on_line("init")))
+            with for_init(self.site, self.given) as site:
+                self.must(self.services.engine.init(site, self.limits, self.on_line("init")))
 
     def plan(self) -> Made:
         """init, plan and show. Raises StepFailed."""
@@ -163,31 +166,30 @@ def kept_summary(summary: PlanSummary) -> dict[str, object]:
 
 
 @contextmanager
-def bench(
-    services: Services, run: Run, pull: PullRow, environment: Mapping[str, str], rules: Rules, owner: str = ""
-) -> Iterator[Bench]:
-    """A clean checkout of the run's commit, ready for the engine, by one reading of the rules; all of it is gone
-    afterwards. Its directories are called after `owner`, or the run.
+def bench(services: Services, run: Run, pull: PullRow, phase: Phase, book: RuleSet, owner: str = "") -> Iterator[Bench]:
+    """A clean checkout of the run's commit, ready for the engine with what a phase gets, by one reading of the rules;
+    all of it is gone afterwards. Its directories are called after `owner`, or the run.
     """
+    rules = book.of(run.repo)
     owner = owner or run.id
     commits = [run.head_sha, run.base_sha] if run.goal is Goal.PLAN else [run.commit]
-    services.git.fetch(pull.repository, shas=commits, token=services.forge.clone_token(run.repo))
+    gather.fetch(services, pull.repository, commits)
     if run.goal is Goal.PLAN:  # nobody pushed this commit: it is made again where another worker made it
         services.git.merge(pull.repository, run.base_sha, run.head_sha)
+    given = given_for(services, run, phase, book)
+    masks = masking(services.secrets(), given)
     place = services.places.scratch / owner
     remove(place)
     for name in ("data", "tmp"):
         (place / name).mkdir(parents=True, mode=0o700)
-    masks = services.secrets().with_secrets(
-        value for name, value in environment.items() if len(value) >= 4 and not HARMLESS.search(name)
-    )
     sink = OutputSink(services.db, run.id)
     try:
         with services.git.checkout(pull.repository, run.commit, owner=owner) as tree:
-            site = Site(tree, tree / run.dir, run.workspace, place / "data", place / "tmp", environment)
+            bare = Site(tree, tree / run.dir, run.workspace, place / "data", place / "tmp", name=owner)
             timeout = rules.plan_timeout if run.goal is Goal.PLAN else rules.apply_timeout
             limits = Limits(services.running.begin(run.id), timeout, allowance=Allowance(**rules.limits.model_dump()))
-            yield Bench(services, run, rules, site, limits, masks, sink)
+            with in_place(services, bare, given) as site:
+                yield Bench(services, run, rules, site, limits, masks, sink, given)
     finally:
         sink.close()
         remove(place)

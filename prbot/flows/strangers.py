@@ -12,10 +12,10 @@ from sqlmodel import Session
 from prbot.audit.entries import PRBOT, user
 from prbot.core.commands import parse
 from prbot.core.comments.replies import notice
-from prbot.core.events import CommentEvent
+from prbot.core.events import Asking, CommentEvent, RerunEvent
 from prbot.core.pulls import Pull, Status, at_least
 from prbot.core.runs import Goal
-from prbot.flows import report
+from prbot.flows import report, views
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
 from prbot.store import inbox, posts, runs
@@ -85,20 +85,22 @@ def wait_for_a_writer(services: Services, tx: Session, pull: Pull) -> None:
             f"Somebody with write access can read it, and allow this head with `{word} plan`. A push asks anew.",
         ],
     )
-    report.want_comment(services, tx, pull.key, _notice_of(pull), document)
+    report.want_comment(services, tx, pull.key, views.stranger_notice(pull.head_sha), document)
     waits = Status("prbot/gate", "pending", f"somebody with write access must allow this head: {word} plan")
     report.want_status(tx, pull.key, pull.head_sha, waits)
     report_soon(services, tx, pull.key)
 
 
-def why_not_allowed(services: Services, pull: Pull, event: CommentEvent) -> str:
+def why_not_allowed(services: Services, pull: Pull, event: Asking) -> str:
     """Why a `plan` by somebody who may write does not let this head run; empty if it does.
 
     They can only mean a head that they could see: one that was pushed while they wrote is not what they read. So its
-    notice must have stood there before they wrote, by the forge's own clock.
+    notice must have stood there before they wrote, by the forge's own clock. A check's button is of one head alone.
     """
+    if isinstance(event, RerunEvent):
+        return ""
     with services.db.write() as tx:
-        told = posts.of_key(tx, pull.key, posts.COMMENT, _notice_of(pull))
+        told = posts.of_key(tx, pull.key, posts.COMMENT, views.stranger_notice(pull.head_sha))
         if not told:
             wait_for_a_writer(services, tx, pull)
     if told and told[0].posted_at is not None and told[0].posted_at < datetime.fromisoformat(event.created_at):
@@ -109,7 +111,7 @@ def why_not_allowed(services: Services, pull: Pull, event: CommentEvent) -> str:
     )
 
 
-def allow(services: Services, tx: Session, pull: Pull, event: CommentEvent) -> None:
+def allow(services: Services, tx: Session, pull: Pull, event: Asking) -> None:
     """Put on record who let a stranger's head run."""
     services.audit.append(
         tx,
@@ -120,10 +122,6 @@ def allow(services: Services, tx: Session, pull: Pull, event: CommentEvent) -> N
         head=pull.head_sha,
         facts={"author": pull.author, "comment": event.comment_id},
     )
-
-
-def _notice_of(pull: Pull) -> str:
-    return f"stranger:{pull.head_sha}"
 
 
 # -- who talks without end --------------------------------------------------------------------------------------------

@@ -66,8 +66,7 @@ def inspect(services: Services, run_id: str) -> None:
 
 def _look(services: Services, run: Run, pull: PullRow) -> tuple[StatePosition, StateLock | None]:
     """With the plan's environment, which reads."""
-    rules = services.rules(run.repo)
-    with bench(services, run, pull, services.environments.plan(), rules, owner=run.id + LOOK) as work:
+    with bench(services, run, pull, "plan", services.rules.now, owner=run.id + LOOK) as work:
         work.init()
         result, position = services.engine.state(work.site, work.limits)
         work.must(result)

@@ -37,7 +37,7 @@ def plan_view(
         head_sha=operation.head_sha,
         base_branch=pull.base_branch,
         base_sha=operation.base_sha,
-        projects=tuple(_planned(tx, run) for run in runs.of_operation(tx, operation.id)),
+        projects=tuple(planned(tx, run) for run in runs.of_operation(tx, operation.id)),
         refusals=tuple(Refusal(**each) for each in operation.refusals or ()),
         orphans=tuple(Orphan(**each) for each in operation.orphans or ()),
         reviewers=tuple(reviewers),
@@ -46,7 +46,8 @@ def plan_view(
     )
 
 
-def _planned(tx: Session, run: Run) -> PlannedProject:
+def planned(tx: Session, run: Run) -> PlannedProject:
+    """A project as the plan comment shows it."""
     output = ""
     if run.verbose:
         output = "\n".join(chunk.body for chunk in read_output(tx, run.id) if chunk.step == "plan")
@@ -110,6 +111,11 @@ def _applied(run: Run) -> AppliedProject:
         fingerprint=run.fingerprint if stopped else "",
         changes=run.diff if stopped else "",
     )
+
+
+def stranger_notice(head_sha: str) -> str:
+    """The key of the comment that says that nothing of a head runs yet."""
+    return f"stranger:{head_sha}"
 
 
 # -- statuses ---------------------------------------------------------------------------------------------------------

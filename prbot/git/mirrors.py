@@ -24,12 +24,20 @@ class GitMirrors:
 
     Safe for many threads and processes on one `root`. Everything a fetch asked for stays in the mirror; a merge result
     does too. `timeout` (seconds) bounds each git process, and each wait for another one. With `local`, `file://` clone
-    URLs are allowed besides http(s).
+    URLs are allowed besides http(s). Servers are verified by the certificates in `ca_file` (PEM) where one is given.
     """
 
-    def __init__(self, root: Path, *, timeout: float = 300.0, binary: str = "git", local: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        timeout: float = 300.0,
+        binary: str = "git",
+        local: bool = False,
+        ca_file: Path | None = None,
+    ) -> None:
         protocols = ("http", "https", "file") if local else ("http", "https")
-        self._program = GitProgram(binary, timeout, protocols)
+        self._program = GitProgram(binary, timeout, protocols, ca_file.absolute() if ca_file is not None else None)
         self._places = Places(root.absolute())
         self._checkouts = Checkouts(self._places, self._program)
 

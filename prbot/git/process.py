@@ -83,11 +83,15 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class GitProgram:
-    """Starts git. `protocols` are those that it may fetch by; `timeout` is in seconds, for any one process."""
+    """Starts git. `protocols` are those that it may fetch by; `timeout` is in seconds, for any one process.
+
+    `ca_file` holds the certificates that servers are verified by; None for the system's.
+    """
 
     binary: str = "git"
     timeout: float = 300.0
     protocols: tuple[str, ...] = ("http", "https")
+    ca_file: Path | None = None
 
     def run(
         self,
@@ -133,7 +137,8 @@ class GitProgram:
         raise failure(doing, masked(err.decode(errors="replace"), secrets))
 
     def _environment(self, repository: Path | None, login: Login | None) -> dict[str, str]:
-        config = {**_CONFIG, **(login.config if login else {})}
+        verified_by = {"http.sslCAInfo": str(self.ca_file)} if self.ca_file is not None else {}
+        config = {**_CONFIG, **verified_by, **(login.config if login else {})}
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         environment |= _ENVIRONMENT
         environment["GIT_ALLOW_PROTOCOL"] = ":".join(self.protocols)

@@ -1,4 +1,4 @@
-"""How much GitHub lets us ask, per token: what is left by its own account, and how fast we may write.
+"""How much GitHub lets each payer of ours ask: what is left by its own account, and how fast we may write.
 
 GitHub refuses whoever creates more than 80 pieces of content in a minute or 500 in an hour, and may ban whoever keeps
 asking while refused (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api). So writes beyond
@@ -33,7 +33,7 @@ class RateLimit:
 
 
 class Budget:
-    """What may be sent with one token, by the seconds of `clock`. Safe to use from many threads."""
+    """What may be sent at one payer's cost, by the seconds of `clock`. Safe to use from many threads."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -66,21 +66,21 @@ class Budget:
 
 
 class Budgets:
-    """One budget a token, for as long as the token is in use."""
+    """One budget a payer, for as long as something is sent at its cost."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._budgets: dict[str, Budget] = {}
 
-    def of(self, token: str) -> Budget:
-        """The token's budget. Tokens unused for an hour have nothing left to remember and are forgotten."""
+    def of(self, payer: str) -> Budget:
+        """The payer's budget. Those unused for an hour have nothing left to remember and are forgotten."""
         with self._lock:
-            if token not in self._budgets:
+            if payer not in self._budgets:
                 oldest = self._clock() - _HOUR
                 self._budgets = {known: one for known, one in self._budgets.items() if one.used_at > oldest}
-                self._budgets[token] = Budget(self._clock)
-            return self._budgets[token]
+                self._budgets[payer] = Budget(self._clock)
+            return self._budgets[payer]
 
 
 def concerns_rest(headers: Mapping[str, str]) -> bool:

@@ -12,15 +12,27 @@ from typing import Any, TypeVar
 import structlog
 
 from prbot.core.ids import PullKey
-from prbot.core.pulls import Comment, Commit, Posted, Pull, Push, Review, Role, Status, Undelivered
-from prbot.github import replies
+from prbot.core.pulls import (
+    CheckRun,
+    Comment,
+    Commit,
+    Deployment,
+    Posted,
+    Pull,
+    Push,
+    Review,
+    Role,
+    Status,
+    Undelivered,
+)
+from prbot.github import bodies, replies
 from prbot.github.auth import TokenSource
 from prbot.github.budget import RateLimit
 from prbot.github.connections import Connections
-from prbot.github.fields import LOGIN, REPO_NAME, WrongField, required
+from prbot.github.fields import ID, LOGIN, REPO_NAME, WrongField, required
 from prbot.github.remembered import RememberedLists
 from prbot.github.survey import GitHubSurvey
-from prbot.github.transport import OnRequest, Transport
+from prbot.github.transport import OnRequest, Transport, documented
 from prbot.ports import Denied, NotFound, Transient, Unavailable
 
 T = TypeVar("T")
@@ -31,6 +43,9 @@ _HOOKS = "/repos/{repo}/hooks"
 _MOVED_PAGE = 30
 """Pull requests moved last; each is some 20 kB, and few move between two looks."""
 _COMMENT = "/repos/{repo}/issues/comments/{comment}"
+_CHECKS = "/repos/{repo}/check-runs"
+_CHECK = "/repos/{repo}/check-runs/{check}"
+_DEPLOYMENTS = "/repos/{repo}/deployments"
 
 _MINIMIZE = """\
 mutation($id: ID!) {
@@ -53,20 +68,16 @@ class GitHubForge:
 
     def __init__(
         self,
-        api_url: str,
+        connections: Connections,
         tokens: TokenSource,
         *,
-        timeout: float = 15.0,
         on_request: OnRequest | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`timeout`: seconds to connect, and between two pieces of a reply. `clock`: seconds from any start.
-
-        ValueError for an `api_url` that is not https, nor plain http to this machine itself.
-        """
-        self._connections = Connections(api_url, timeout)
-        self._github = Transport(self._connections, tokens, on_request, sleep, clock)
+        """`clock`: seconds from any start."""
+        self._connections = connections
+        self._github = Transport(connections, tokens, on_request, sleep, clock)
         self._moved = RememberedLists(self._github, lambda documents: _read_all(replies.pull, documents))
         self._tokens = tokens
         self._me: tuple[str, str] | None = None
@@ -83,8 +94,8 @@ class GitHubForge:
         self._me = token, login
         return login
 
-    def clone_token(self, repo: str) -> str:
-        return self._tokens.token(repo)
+    def clone_token(self, repo: str, refused: str = "") -> str:
+        return self._tokens.clone_token(repo, refused)
 
     def budget(self) -> RateLimit | None:
         """GitHub's hourly allowance as of its latest reply; None before the first."""
@@ -180,6 +191,30 @@ class GitHubForge:
         if status.target_url:
             body["target_url"] = status.target_url
         self._github.write("POST", "/repos/{repo}/statuses/{sha}", repo, body, sha=sha)
+
+    def shows_checks(self, repo: str) -> bool:
+        """No: GitHub lets Apps alone write them. See prbot.github.app_forge."""
+        return False
+
+    def write_check(self, key: PullKey, sha: str, check: CheckRun, check_id: int | None = None) -> int:
+        body = bodies.check_run(key.number, check)
+        if check_id is not None:
+            written = self._github.write("PATCH", _CHECK, key.repo, body, check=check_id)
+        else:
+            written = self._github.write("POST", _CHECKS, key.repo, {**body, "head_sha": sha})
+        return documented(written, "id", ID)
+
+    def create_deployment(self, repo: str, deployment: Deployment) -> int | None:
+        try:
+            made = self._github.write("POST", _DEPLOYMENTS, repo, bodies.deployment(deployment))
+        except (Denied, NotFound) as refusal:
+            self._degrade("deployments", "applies are not shown as deployments", refusal)
+            return None
+        return documented(made, "id", ID)
+
+    def set_deployment(self, repo: str, deployment_id: int, deployment: Deployment) -> None:
+        body = bodies.deployment_status(deployment)
+        self._github.write("POST", _DEPLOYMENTS + "/{deployment}/statuses", repo, body, deployment=deployment_id)
 
     # -- deliveries ---------------------------------------------------------------------------------------------------
     def undelivered(self, repo: str, url: str) -> list[Undelivered]:

@@ -6,6 +6,7 @@ import ipaddress
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,12 +40,15 @@ class _Bearer(Auth):
 class Connections:
     """Connections to one GitHub API, kept open between requests. Safe to use from many threads.
 
+    `timeout`: seconds to connect, and between two pieces of a reply. The server is verified by the certificates in
+    `ca_file` (PEM) instead of those that come with requests, where one is given; proxies are those of the environment.
     Raises ValueError for an `api_url` that is not https, nor plain http to this very machine.
     """
 
-    def __init__(self, api_url: str, timeout: float) -> None:
+    def __init__(self, api_url: str, timeout: float = 15.0, ca_file: Path | None = None) -> None:
         self._api_url = _checked(api_url)
         self._timeout = timeout
+        self._verify: bool | str = True if ca_file is None else str(ca_file)
         self._idle: deque[tuple[Requester, _Bearer]] = deque()
         self._closed = False
 
@@ -119,7 +123,7 @@ class Connections:
             timeout=self._timeout,  # type: ignore[arg-type]  # goes to requests as it is, which takes fractions
             user_agent="prbot",
             per_page=100,
-            verify=True,
+            verify=self._verify,
             retry=None,  # its own would send a POST again that may have done its work
             pool_size=1,
             seconds_between_requests=None,

@@ -163,7 +163,8 @@ def _clone_url(value: object) -> str:
 
 
 def _time(value: object) -> datetime:
-    return datetime.fromisoformat(_matching(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")(value))
+    text = _matching(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z")(value)
+    return datetime.fromisoformat(text).replace(microsecond=0)
 
 
 def _moment(value: object) -> datetime:
@@ -201,4 +202,5 @@ BRANCH = Kind("a branch", _matching(r"[^\x00-\x20\x7f]+"))
 REPO_NAME = Kind("owner/name", _repo_name)
 CLONE_URL = Kind("an http or https URL", _clone_url)
 TIME = Kind("a UTC time such as 2026-11-20T12:00:03Z", _time)
+"""In whole seconds, as GitHub tells nearly all of them; a fraction is left out."""
 MOMENT = Kind("a UTC time such as 2026-11-20T12:00:03Z or 2026-11-20T12:00:03.123Z", _moment)

@@ -20,11 +20,13 @@ from prbot.core.events import (
     PullAction,
     PullEvent,
     QueueEvent,
+    RerunEvent,
     ReviewEvent,
     UnsupportedContent,
 )
 from prbot.core.ids import PullKey, Repo
 from prbot.github import fields
+from prbot.github.bodies import PLAN_BUTTON
 from prbot.github.fields import Kind, WrongField, account, find, load, optional, required
 
 T = TypeVar("T")
@@ -42,6 +44,7 @@ _PULL_ACTIONS: dict[str, PullAction] = {
 }
 _QUEUED = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-(\d{1,18})-[0-9a-f]+", re.ASCII)
 """The branch that a merge queue makes for a pull request: its base, its number, and the commit that it is put on."""
+_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 _REVIEW_ACTIONS: dict[str, Literal["submitted", "dismissed"]] = {"submitted": "submitted", "dismissed": "dismissed"}
 
 
@@ -91,6 +94,10 @@ def _outcome(name: str, document: dict[str, Any]) -> Event | Ignored | Malformed
             return _review_event(document)
         case "merge_group":
             return _queue_event(document)
+        case "check_run":
+            return _check_run_event(document)
+        case "check_suite":
+            return _check_suite_event(document)
         case _:
             return Ignored(f"event {_brief(name)} is not used")
 
@@ -166,6 +173,36 @@ def _queue_event(document: dict[str, Any]) -> QueueEvent | Ignored:
         sender=required(document, "sender.login", fields.LOGIN),
         head_sha=required(document, "merge_group.head_sha", fields.SHA),
     )
+
+
+def _check_run_event(document: dict[str, Any]) -> RerunEvent | Ignored:
+    """GitHub asks for these only the App whose check run it is."""
+    action = required(document, "action", fields.WORD)
+    pressed = action == "requested_action" and find(document, "requested_action.identifier") == PLAN_BUTTON
+    if action != "rerequested" and not pressed:
+        return Ignored(f"check_run action {action} is not used")
+    number = find(document, "check_run.external_id")
+    if not isinstance(number, str) or not _NUMBER.fullmatch(number):
+        return Ignored("the check run names no pull request: it is not one of prbot's")
+    return _rerun(document, int(number), "check_run.head_sha")
+
+
+def _check_suite_event(document: dict[str, Any]) -> RerunEvent | Ignored:
+    """All checks of a commit again. GitHub names the pull requests from the repository's own branches alone, here the
+    first of them counts."""
+    action = required(document, "action", fields.WORD)
+    if action != "rerequested":
+        return Ignored(f"check_suite action {action} is not used")
+    pulls = required(document, "check_suite.pull_requests", fields.LIST)
+    if not pulls:
+        return Ignored("the check suite names no pull request: re-run its check by itself")
+    return _rerun(document, required(pulls[0], "number", fields.ID), "check_suite.head_sha")
+
+
+def _rerun(document: dict[str, Any], number: int, head: str) -> RerunEvent:
+    repo = _repo(document)
+    sender = required(document, "sender.login", fields.LOGIN)
+    return RerunEvent(repo, PullKey(repo.name, number), sender, required(document, head, fields.SHA))
 
 
 def _repo(document: dict[str, Any]) -> Repo:

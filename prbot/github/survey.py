@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from prbot.core.health.forge import Hook, RepositorySetup
 from prbot.github import fields
-from prbot.github.fields import Kind, WrongField, find, required
-from prbot.github.transport import Transport
+from prbot.github.fields import find
+from prbot.github.transport import Transport, documented
 from prbot.ports import Denied, NotFound, Transient
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,10 @@ class GitHubSurvey:
 
     def greeting(self) -> Greeting:
         """One request that costs nothing of the allowance."""
-        headers = self._github.headers("/rate_limit")
+        return self._greeting("/rate_limit")
+
+    def _greeting(self, route: str) -> Greeting:
+        headers = self._github.headers(route)
         try:
             date = parsedate_to_datetime(headers.get("date", ""))
         except ValueError:
@@ -46,12 +47,12 @@ class GitHubSurvey:
     def repositories(self) -> list[str]:
         """The repositories that the token's owner works on."""
         listed = self._github.get_all("/user/repos", "")
-        return [_named(document, "full_name", fields.REPO_NAME) for document in listed]
+        return [documented(document, "full_name", fields.REPO_NAME) for document in listed]
 
     def repository(self, repo: str) -> RepositorySetup:
         """All about one repository; what the token may not read is named or None. NotFound if it cannot be seen."""
         about = self._github.get("/repos/{repo}", repo)
-        branch = _named(about, "default_branch", fields.BRANCH)
+        branch = documented(about, "default_branch", fields.BRANCH)
         missing: list[str] = []
         protection = self._protection(repo, branch, missing)
         self._try(missing, "pull requests: read", "/repos/{repo}/pulls", repo)
@@ -104,18 +105,11 @@ class GitHubSurvey:
             missing.append(permission)
 
 
-def _named(document: object, path: str, kind: Kind[T]) -> T:
-    try:
-        return required(document, path, kind)
-    except WrongField as wrong:
-        raise Transient(f"GitHub's reply is not as documented: {wrong}") from None
-
-
 def _hook(document: object) -> Hook:
     events = _list(find(document, "events"))
     status = find(document, "last_response.code")
     return Hook(
-        url=_named(document, "config.url", fields.TEXT),
+        url=documented(document, "config.url", fields.TEXT),
         active=find(document, "active") is True,
         events=frozenset(name for name in events if isinstance(name, str)),
         verifies_tls=str(find(document, "config.insecure_ssl")) != "1",

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from requests.utils import parse_header_links
@@ -15,7 +15,10 @@ from prbot.github.auth import TokenSource
 from prbot.github.budget import Budgets, RateLimit, concerns_rest, rate_limit
 from prbot.github.connections import Connections
 from prbot.github.failures import Flaky, Reply, details, failure, wait_asked_for
+from prbot.github.fields import Kind, WrongField, required
 from prbot.ports import Conflict, NotFound, Transient, Unavailable
+
+T = TypeVar("T")
 
 OnRequest = Callable[[str, str, int, float], None]
 """Told of each request once it is over: its method, its route as a template (`/repos/{repo}/pulls/{number}`), the
@@ -53,16 +56,17 @@ class Page:
 class Transport:
     """Sends requests and raises Unavailable's kinds. Safe to use from many threads.
 
-    Questions (GET) get up to two more attempts when GitHub does not answer or answers 5xx; writes get one.
+    Questions (GET) get up to two more attempts when GitHub does not answer or answers 5xx; writes get one. What is
+    refused with 401 was not done, and is sent once more if there is another token.
     """
 
     def __init__(
         self,
         connections: Connections,
         tokens: TokenSource,
-        on_request: OnRequest | None,
-        sleep: Callable[[float], None],
-        clock: Callable[[], float],
+        on_request: OnRequest | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connections = connections
         self._tokens = tokens
@@ -122,9 +126,12 @@ class Transport:
 
     def _send(self, request: Request) -> Reply:
         token = self._tokens.token(request.repo)
-        budget = self._budgets.of(token)
-        budget.spend(write=request.method != "GET")
+        budget = self._budgets.of(self._tokens.payer(request.repo))
+        budget.spend(write=request.method != "GET" and bool(request.repo))  # else it creates no content
         reply = self._timed(request, token)
+        if reply.status == 401 and self._tokens.drop(request.repo, token):
+            token = self._tokens.token(request.repo)
+            reply = self._timed(request, token)
         self.rate_limit = rate_limit(reply.headers) or self.rate_limit
         wait = wait_asked_for(reply)
         if wait is not None and concerns_rest(reply.headers):
@@ -145,6 +152,14 @@ class Transport:
         finally:
             if self._on_request is not None:
                 self._on_request(request.method, request.route, status, time.monotonic() - started)
+
+
+def documented(document: object, path: str, kind: Kind[T]) -> T:
+    """The value at `path` of a reply. Transient if it is not as documented: a broken server or proxy more likely."""
+    try:
+        return required(document, path, kind)
+    except WrongField as wrong:
+        raise Transient(f"GitHub's reply is not as documented: {wrong}") from None
 
 
 def _url(route: str, repo: str, parts: Mapping[str, str | int]) -> str:

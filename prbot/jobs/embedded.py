@@ -71,7 +71,7 @@ class EmbeddedJobs:
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
         self._pools: dict[str, ThreadPoolExecutor] = {}
-        self._beat_failed_since: float | None = None
+        self._last_beat = time.monotonic()
 
     # -- queueing, in any process -------------------------------------------------------------------------------------
     def enqueue(self, tx: Session, kind: str, args: Mapping[str, str], *, delay: float = 0.0) -> str:
@@ -126,6 +126,7 @@ class EmbeddedJobs:
         self._receiver.bind(str(self._socket_path))
         with self._db.write() as tx:
             self._say_alive(tx)
+        self._last_beat = time.monotonic()
         self.recover()
         self._pools = {
             lane: ThreadPoolExecutor(limit, thread_name_prefix=f"prbot-{lane or 'job'}")
@@ -138,9 +139,8 @@ class EmbeddedJobs:
 
     @property
     def healthy(self) -> bool:
-        """False while our beats have failed for so long that we may be taken for dead: nothing is begun then."""
-        failed = self._beat_failed_since
-        return failed is None or time.monotonic() - failed < UNHEALTHY_SECONDS
+        """False when our last good beat is so long ago that we may soon be taken for dead: nothing is begun then."""
+        return time.monotonic() - self._last_beat < UNHEALTHY_SECONDS
 
     def drain(self, timeout: float) -> bool:
         """Begin nothing more, and wait for what runs. False when something still ran after `timeout` seconds."""
@@ -214,10 +214,11 @@ class EmbeddedJobs:
             try:
                 with self._db.write() as tx:
                     self._say_alive(tx)
-                self._beat_failed_since = None
+                self._last_beat = time.monotonic()
             except SQLAlchemyError as problem:
-                self._beat_failed_since = self._beat_failed_since or time.monotonic()
                 log.warning("a beat failed", why=str(problem).splitlines()[0])
+            except Exception:
+                log.exception("a beat failed")
 
     def _say_alive(self, tx: Session) -> None:
         """Beat; a worker that was taken for dead, or is new, puts its name on the list."""

@@ -7,6 +7,7 @@ import subprocess
 from flask import Blueprint, Response, g, request
 
 from prbot.sandbox.acts.pushes import RefChange, pushed
+from prbot.sandbox.apps import Minted
 from prbot.sandbox.current import current_hub
 from prbot.sandbox.gitrepos import NO_COMMIT, git_environment
 from prbot.sandbox.hub import Hub
@@ -24,13 +25,20 @@ def git(owner: str, name: str, service: str = "") -> Response:
     hub = current_hub()
     asked = service or request.args.get("service", _READ)
     repo = hub.state.repos.get(f"{owner}/{name}")
-    user = _who(hub)
+    token = _token(hub)
+    user = token.installation.app.bot if token is not None else _who(hub)
     if user is None and (_token_sent() or repo is None or repo.private or asked == _WRITE):
         return Response("Bad credentials\n", 401, {"WWW-Authenticate": 'Basic realm="GitHub"'})
     g.login = user
-    if repo is None or not repo.allows(user or "", "read"):
+    if token is not None:
+        seen = repo is not None and token.has(repo.full_name) and token.allows("contents", "read")
+        writes = token.allows("contents", "write")
+    else:
+        seen = repo is not None and repo.allows(user or "", "read")
+        writes = repo is not None and repo.allows(user or "", "write")
+    if repo is None or not seen:
         return Response("Repository not found.\n", 404)
-    if asked == _WRITE and not repo.allows(user or "", "write"):
+    if asked == _WRITE and not writes:
         return Response(f"Permission to {repo.full_name}.git denied to {user}.\n", 403)
     if service == _WRITE and user is not None:
         return _receive(hub, repo, user)
@@ -86,6 +94,11 @@ def _run_backend(repo: Repository) -> Response:
 
 def _token_sent() -> bool:
     return "Authorization" in request.headers
+
+
+def _token(hub: Hub) -> Minted | None:
+    sent = request.authorization
+    return hub.state.apps.of_token(sent.password or sent.token or "", hub.clock.now()) if sent is not None else None
 
 
 def _who(hub: Hub) -> str | None:

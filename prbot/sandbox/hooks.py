@@ -64,8 +64,8 @@ class Delivery:
             "X-GitHub-Delivery": self.guid,
             "X-GitHub-Event": self.event,
             "X-GitHub-Hook-ID": str(self.hook.id),
-            "X-GitHub-Hook-Installation-Target-ID": str(self.repository_id),
-            "X-GitHub-Hook-Installation-Target-Type": "repository",
+            "X-GitHub-Hook-Installation-Target-ID": str(self.hook.app.id if self.hook.app else self.repository_id),
+            "X-GitHub-Hook-Installation-Target-Type": "integration" if self.hook.app else "repository",
             "X-Hub-Signature": "sha1=" + hmac.new(secret, body, hashlib.sha1).hexdigest(),
             "X-Hub-Signature-256": "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest(),
         }

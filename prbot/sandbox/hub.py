@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prbot.sandbox.apps import App
 from prbot.sandbox.clock import Clock
 from prbot.sandbox.faults import Faults
 from prbot.sandbox.gitrepos import BareRepo
@@ -52,6 +53,7 @@ class Hub:
     spent: int = 0
     """Requests of the hourly allowance that are used up."""
     hook_target: HookTarget | None = None
+    app_hooks: list[Hook] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.hooks = Hooks(self.clock, self.state.new_id)
@@ -99,8 +101,15 @@ class Hub:
         repo.hooks.append(hook)
         return hook
 
-    def emit(self, repo: Repository, event: str, payload: dict[str, Any]) -> None:
-        """Send an event to the webhooks of a repository that want it."""
-        for hook in repo.hooks:
+    def emit(self, repo: Repository, event: str, payload: dict[str, Any], only: App | None = None) -> None:
+        """Send an event to the webhooks of a repository, and of the Apps on it, that want it; or to `only` one App."""
+        for hook in repo.hooks if only is None else ():
             if hook.active and event in ("ping", *hook.events):
                 self.hooks.send(hook, event, payload, repo.id)
+        for hook in self.app_hooks:
+            if hook.app is None or (only is not None and hook.app is not only) or event not in hook.events:
+                continue
+            on = self.state.apps.on(hook.app, repo.full_name)
+            if on is not None:
+                about = {"installation": {"id": on.id, "node_id": f"MDIz{on.id}"}}
+                self.hooks.send(hook, event, {**payload, **about}, repo.id)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from prbot.sandbox.apps import App
 from prbot.sandbox.clock import iso
 from prbot.sandbox.gitrepos import EMPTY_TREE, NO_COMMIT, CommitInfo, Signature
 from prbot.sandbox.hub import Hub
-from prbot.sandbox.shapes import Json, commits, pulls, repos, talk
+from prbot.sandbox.shapes import Json, apps, commits, pulls, repos, talk
 from prbot.sandbox.shapes.people import simple_user
-from prbot.sandbox.state import Activity, Comment, CommitStatus, Hook, Pull, Repository, Review
+from prbot.sandbox.state import Activity, CheckRun, Comment, CommitStatus, Hook, Pull, Repository, Review
 
 
 def ping(hub: Hub, repo: Repository, hook: Hook) -> Json:
@@ -114,6 +115,22 @@ def status(hub: Hub, repo: Repository, one: CommitStatus) -> Json:
         "updated_at": at,
         **_about(hub, repo, one.creator),
     }
+
+
+def check_run(hub: Hub, repo: Repository, one: CheckRun, action: str, sender: str) -> Json:
+    """`check_run`; the caller adds `requested_action` to one of those."""
+    shape = {**apps.check_run(hub, repo, one), "check_suite": apps.check_suite(hub, repo, one)}
+    return {"action": action, "check_run": shape, **_about(hub, repo, sender)}
+
+
+def check_suite(hub: Hub, repo: Repository, one: CheckRun, sender: str) -> Json:
+    """`check_suite`, rerequested: the suite of this check run."""
+    return {"action": "rerequested", "check_suite": apps.check_suite(hub, repo, one), **_about(hub, repo, sender)}
+
+
+def app_ping(hub: Hub, hook: Hook, app: App) -> Json:
+    """What a new webhook of an App is greeted with."""
+    return {"zen": "Approachable is better than simple.", "hook_id": hook.id, "hook": repos.app_hook(hub, hook, app)}
 
 
 def _about(hub: Hub, repo: Repository, sender: str) -> Json:

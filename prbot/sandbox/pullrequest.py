@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from prbot.sandbox.acts import pulls, pushes, talk
+from prbot.sandbox.acts import apps, pulls, pushes, talk
 from prbot.sandbox.gitrepos import Files
-from prbot.sandbox.state import Comment, CommitStatus, Pull, Repository
+from prbot.sandbox.state import CheckRun, Comment, CommitStatus, Pull, Repository
 
 if TYPE_CHECKING:
     from prbot.sandbox.world import World
@@ -205,6 +205,38 @@ class SandboxPull:
         """The states that a context went through, oldest first."""
         with self._hub.state.lock:
             return [one.state for one in self._repo.statuses.get(sha or self.head_sha, []) if one.context == context]
+
+    # -- check runs ---------------------------------------------------------------------------------------------------
+    def check(self, name: str, sha: str | None = None) -> CheckRun | None:
+        """The newest check run of that name on a commit (the head)."""
+        wanted = (name, sha or self.head_sha)
+        with self._hub.state.lock:
+            found = [one for one in self._repo.checks.values() if (one.name, one.head_sha) == wanted]
+        return found[-1] if found else None
+
+    def rerun(self, by: str, name: str, sha: str | None = None) -> None:
+        """Press “Re-run” at a check run. LookupError if there is none."""
+        self._world.act(by)
+        apps.rerun(self._hub, self._repo, self._shown(name, sha), by)
+
+    def rerun_all(self, by: str, name: str) -> None:
+        """Press “Re-run all checks” of the App whose check run this is."""
+        self._world.act(by)
+        apps.rerun_all(self._hub, self._repo, self._shown(name), by)
+
+    def press(self, by: str, name: str, identifier: str) -> None:
+        """Press a button of the App's own at its check run. LookupError if it has no such button."""
+        self._world.act(by)
+        check = self._shown(name)
+        if identifier not in {action["identifier"] for action in check.actions}:
+            raise LookupError(identifier)
+        apps.press(self._hub, self._repo, check, by, identifier)
+
+    def _shown(self, name: str, sha: str | None = None) -> CheckRun:
+        check = self.check(name, sha)
+        if check is None:
+            raise LookupError(name)
+        return check
 
     @property
     def _head_repo(self) -> Repository:

@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import http_date
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
-from prbot.sandbox import githttp, pages, statebackend
+from prbot.sandbox import appforms, githttp, pages, statebackend
 from prbot.sandbox.current import ENVIRONMENT_KEY, current_hub
 from prbot.sandbox.faults import Fault
 from prbot.sandbox.hub import Hub, RecordedRequest
@@ -50,7 +50,7 @@ def _application() -> Flask:
     app.register_blueprint(routes, url_prefix="/api/v3", name=_API[0])
     app.register_blueprint(routes, name=_API[1])
     app.register_blueprint(graphql_beside_v3(), url_prefix="/api", name=_API[2])
-    for part in (githttp.routes, statebackend.routes, pages.routes):
+    for part in (githttp.routes, statebackend.routes, appforms.routes, pages.routes):
         app.register_blueprint(part)
     app.before_request(_meet_fault)
     app.after_request(_finish)

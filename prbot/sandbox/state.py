@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from prbot.sandbox.apps import App, Apps
 from prbot.sandbox.gitrepos import BareRepo, Signature
 
 Role = Literal["none", "read", "triage", "write", "maintain", "admin"]
@@ -93,6 +94,50 @@ class CommitStatus:
 
 
 @dataclass
+class CheckRun:
+    """A check run of an App; the newest of a name counts. `output` has `title`, `summary` and `text`."""
+
+    id: int
+    suite: int
+    app: App
+    head_sha: str
+    name: str
+    started_at: datetime
+    status: str = "queued"
+    conclusion: str | None = None
+    completed_at: datetime | None = None
+    external_id: str = ""
+    details_url: str = ""
+    output: dict[str, str] = field(default_factory=dict)
+    actions: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class DeploymentStatus:
+    """How a deployment stood at a moment."""
+
+    id: int
+    state: str
+    description: str
+    log_url: str
+    created_at: datetime
+
+
+@dataclass
+class Deployment:
+    """A deployment, with its statuses, oldest first."""
+
+    id: int
+    sha: str
+    ref: str
+    environment: str
+    description: str
+    creator: str
+    created_at: datetime
+    statuses: list[DeploymentStatus] = field(default_factory=list)
+
+
+@dataclass
 class Activity:
     """One change of a ref, as the repository's activity tells it."""
 
@@ -124,6 +169,8 @@ class Hook:
     created_at: datetime
     events: tuple[str, ...] = ("issue_comment", "merge_group", "pull_request", "pull_request_review", "push", "status")
     active: bool = True
+    app: App | None = None
+    """Whose webhook it is, where it is not a repository's."""
 
 
 @dataclass
@@ -176,6 +223,8 @@ class Repository:
     pulls: dict[int, Pull] = field(default_factory=dict)
     comments: dict[int, Comment] = field(default_factory=dict)
     statuses: dict[str, list[CommitStatus]] = field(default_factory=lambda: defaultdict(list))
+    checks: dict[int, CheckRun] = field(default_factory=dict)
+    deployments: dict[int, Deployment] = field(default_factory=dict)
     activity: list[Activity] = field(default_factory=list)
     labels: dict[str, Label] = field(default_factory=dict)
     hooks: list[Hook] = field(default_factory=list)
@@ -217,6 +266,7 @@ class State:
         self.lock = threading.RLock()
         self.users: dict[str, User] = {}
         self.repos: dict[str, Repository] = {}
+        self.apps = Apps()
         self.tokens: dict[str, str] = {}
         self.scopes: dict[str, tuple[str, ...]] = {}
         """Of classic tokens; the others have none to tell of."""

@@ -9,7 +9,9 @@ from types import TracebackType
 from typing import Self
 
 from prbot.sandbox import payloads, samples
+from prbot.sandbox.acts.apps import create_app
 from prbot.sandbox.acts.pushes import Change, commit
+from prbot.sandbox.app import APP_EVENTS, APP_PERMISSIONS, SandboxApp
 from prbot.sandbox.clock import Clock
 from prbot.sandbox.faults import Fault, rate_limited
 from prbot.sandbox.gitrepos import Files
@@ -106,6 +108,18 @@ class World:
     def revoke(self, token: str) -> None:
         """Make a token worthless."""
         self.hub.state.tokens.pop(token, None)
+
+    def app(self, *accounts: str, slug: str = "prbot", lacking: tuple[str, ...] = ()) -> SandboxApp:
+        """A GitHub App with all that prbot asks for but what is `lacking`, on all repositories of these accounts.
+
+        To be `bot`, its slug must be that name without `[bot]`.
+        """
+        granted = {name: level for name, level in APP_PERMISSIONS.items() if name not in lacking}
+        manifest = {"name": slug, "default_permissions": granted, "default_events": APP_EVENTS}
+        made = SandboxApp(self.hub, create_app(self.hub, manifest))
+        for account in accounts or ("acme",):
+            made.install(account)
+        return made
 
     def backend(self, repo: str, directory: str, kind: str = "http") -> str:
         """The `terraform` block for a directory's state: at the stand-in (`http`) or in files (`local`)."""

@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from prbot.core.events import AboutPull, CommentEvent, PullEvent, QueueEvent, ReviewEvent
+from prbot.core.events import AboutPull, CommentEvent, PullEvent, QueueEvent, RerunEvent, ReviewEvent
 from prbot.core.ids import PullKey, Repo
 from prbot.store.tables import InboxEvent
 
 EVENTS: Mapping[str, type[AboutPull]] = {
-    kind.__name__: kind for kind in (PullEvent, CommentEvent, ReviewEvent, QueueEvent)
+    kind.__name__: kind for kind in (PullEvent, CommentEvent, ReviewEvent, QueueEvent, RerunEvent)
 }
 TURN = "turn"
 """The pull request's turn came in a project's queue."""

@@ -10,7 +10,7 @@ from prbot.core.ids import PullKey
 from prbot.core.runs import LIVE
 from prbot.store.tables import Post, PullRow, Run
 
-COMMENT, STATUS, REACTION = "comment", "status", "reaction"
+COMMENT, STATUS, REACTION, CHECK, DEPLOYMENT = "comment", "status", "reaction", "check", "deployment"
 
 
 def digest(text: str) -> str:

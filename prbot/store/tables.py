@@ -329,9 +329,10 @@ class Post(SQLModel, table=True):
     repo: str = Field(primary_key=True)
     pull: int = Field(primary_key=True)
     kind: str = Field(primary_key=True)
-    """comment, status, reaction."""
+    """comment, status, reaction, check, deployment."""
     key: str = Field(primary_key=True)
-    """For a comment, what it is about; for a status `<sha> <context>`; for a reaction the comment's id and its name."""
+    """For a comment, what it is about; for a status or a check `<sha> <context>`; for a reaction the comment's id and
+    its name; for a deployment the run's id."""
     part: int = Field(default=1, primary_key=True)
     operation: str = ""
     body: str = _text()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +31,9 @@ from prbot.ports import (
 from prbot.terraform import evidence, process, versions
 from prbot.terraform.isolation import Isolation, Unconfined
 from prbot.terraform.module_access import ModuleAccess
+
+_AFTER_SECONDS = 60.0
+_NOTHING = "terraform_data.prbot_asks_who_holds_the_lock"
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -64,7 +69,7 @@ class CommandLine(Terraform):  # type: ignore[misc]  # python-terraform has no t
 class _Step:
     """A command to run. `good` are the exit codes that mean success."""
 
-    name: Literal["init", "plan", "show", "state", "apply"]
+    name: Literal["init", "plan", "show", "state", "taint", "force-unlock", "apply"]
     argv: list[str]
     good: tuple[int, ...] = (0,)
 
@@ -96,6 +101,10 @@ class TerraformEngine:
     def version(self) -> EngineVersion:
         """Which engine this is, asked once a binary. Conflict, with what to do, if it is missing or too old."""
         return versions.version_of(versions.find(self._binary), self._known)
+
+    def seen_as(self, path: Path, site: Site) -> str:
+        """By which path the processes of a site know one of its files."""
+        return str(self._isolation.inside(path, site))
 
     def isolation(self) -> str:
         """What keeps its processes apart from the server, or `off`. Conflict, with what to do, if it does not work."""
@@ -147,7 +156,7 @@ class TerraformEngine:
             var_file=list(var_files),
             **({"lock_timeout": self._lock_timeout} if lock else {"lock": False}),
         )
-        return self._run(_Step("plan", argv, good=(0, 2)), site, limits, on_line)
+        return self._run_with_lock(_Step("plan", argv, good=(0, 2)), site, limits, on_line)
 
     def show(self, site: Site, plan_file: Path, limits: Limits) -> tuple[StepResult, dict[str, Any]]:
         """The plan as `show -json` gives it, which touches no disk and no log; `{}` unless the result is ok."""
@@ -162,8 +171,22 @@ class TerraformEngine:
 
     def lock_holder(self, site: Site, limits: Limits) -> StateLock | None:
         """Who holds the state's lock at this moment, found by trying to take it; None if nobody does."""
-        argv = self._command("plan", lock_timeout="0s", refresh=False)
-        return evidence.state_lock(self._run(_Step("plan", argv), site, limits, lambda line: None))
+        # Marks nothing, since nothing is called so, and runs nothing of the configuration's. It takes the lock first.
+        argv = self._commands().build("taint", _NOTHING, allow_missing=IsFlagged, no_color=IsFlagged, lock_timeout="0s")
+        return evidence.state_lock(self._run(_Step("taint", argv), site, limits, lambda line: None))
+
+    def _free_lock_of_the_killed(self, site: Site, limits: Limits, on_line: OnLine) -> None:
+        """Free the state's lock if this very site's processes took it: they are gone, and nobody else is called so."""
+        host = self._isolation.host(site)
+        if not host:
+            return
+        after = Limits(threading.Event(), _AFTER_SECONDS, allowance=limits.allowance)
+        holder = self.lock_holder(site, after)
+        if holder is None or not holder.id or not holder.who.endswith(f"@{host}"):
+            return
+        argv = self._commands().build("force-unlock", holder.id, force=IsFlagged)
+        if self._run(_Step("force-unlock", argv), site, after, lambda line: None).ok:
+            on_line("prbot: the state's lock, which the killed command had left, was freed")
 
     def apply(
         self, site: Site, plan_file: Path, limits: Limits, on_line: OnLine, *, slot: HeldSlot, seal: Seal
@@ -173,7 +196,7 @@ class TerraformEngine:
         if digest != seal.plan_file_digest:
             raise Conflict(f"the plan file is not the one that was sealed ({digest}, not {seal.plan_file_digest})")
         argv = self._command("apply", str(self._isolation.inside(plan_file, site)), lock_timeout=self._lock_timeout)
-        return self._run(_Step("apply", argv), site, limits, on_line)
+        return self._run_with_lock(_Step("apply", argv), site, limits, on_line)
 
     def basis(self, site: Site, plan_file: Path, key: bytes) -> PlanBasis:
         """What `plan_file`, just made at `site`, rests on. Conflict if one of the engine's files can't be read."""
@@ -214,6 +237,12 @@ class TerraformEngine:
 
     def _command(self, step: str, *positional: str, extra: Sequence[str] = (), **options: object) -> list[str]:
         return self._commands().build(step, *positional, extra=extra, input=False, no_color=IsFlagged, **options)
+
+    def _run_with_lock(self, step: _Step, site: Site, limits: Limits, on_line: OnLine) -> StepResult:
+        result = self._run(step, site, limits, on_line)
+        if result.exit_code == -signal.SIGKILL:
+            self._free_lock_of_the_killed(site, limits, on_line)
+        return result
 
     def _run(
         self, step: _Step, site: Site, limits: Limits, on_line: OnLine, *, stdout: IO[bytes] | None = None

@@ -36,11 +36,14 @@ _NEVER_IN_SIGHT = ("/proc", "/dev", "/sys")
 
 class Isolation(Protocol):
     """Where engine processes run. `inside` says by which path a process knows one of its site's. `check` names what
-    keeps them apart, and raises Conflict, with what to do, if that does not work here."""
+    keeps them apart, and raises Conflict, with what to do, if that does not work here. `host` is the name of the host
+    that a site's processes, and no others, take themselves to be on; empty where there is no such name."""
 
     def inside(self, path: Path, site: Site) -> Path: ...
 
     def room(self, engine: Path, step: str, site: Site, limits: Limits) -> Room: ...
+
+    def host(self, site: Site) -> str: ...
 
     def check(self) -> str: ...
 
@@ -54,6 +57,9 @@ class Unconfined:
 
     def room(self, engine: Path, step: str, site: Site, limits: Limits) -> Room:
         return OPEN
+
+    def host(self, site: Site) -> str:
+        return ""
 
     def check(self) -> str:
         return "off"
@@ -90,6 +96,7 @@ class Bubblewrap:
         network = None if step == "show" else self.network
         argv = [
             *self._walls(shared_network=self.network is None),
+            *("--hostname", self.host(site) or "prbot"),
             *self._system(),
             *_bind("--bind", site.tmp_dir, TEMPORARY),
             *_bind("--bind", site.data_dir, DATA),
@@ -100,6 +107,9 @@ class Bubblewrap:
             "--remount-ro", "/", "--chdir", str(self.inside(site.dir, site)),
         ]  # fmt: skip
         return Room(tuple(argv), network, limits.allowance, (site.tmp_dir, site.data_dir, site.checkout))
+
+    def host(self, site: Site) -> str:
+        return f"prbot-{site.name}"[:64] if site.name else ""
 
     def check(self) -> str:
         """What isolates, and how. Conflict, with what to do, if it does not work on this machine."""
@@ -125,7 +135,7 @@ class Bubblewrap:
             shutil.which("bwrap") or "bwrap", "--unshare-user", *_no_more_namespaces(), "--unshare-pid",
             "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
             *(() if shared_network else ("--unshare-net",)), "--as-pid-1", "--cap-drop", "ALL",
-            "--uid", str(_ID), "--gid", str(_ID), "--hostname", "prbot",
+            "--uid", str(_ID), "--gid", str(_ID),
         ]  # fmt: skip
 
     def _system(self) -> list[str]:

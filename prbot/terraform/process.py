@@ -34,6 +34,8 @@ TICK = 0.05
 DRAIN = 32
 """Chunks read after the end: more than any pipe holds, and an end to what an escaped child may still write."""
 BURIAL = 10.0
+HASTE = 2.0
+"""Seconds that an engine has to unlock its state once all that it started was killed for taking far too much."""
 COLUMNS = 78
 """How wide the engine takes its terminal to be: what it assumes where there is none."""
 
@@ -186,8 +188,11 @@ class _Watch:
                 reason = self._why_stop(now, deadline, supervisor)
                 if reason is not None:
                     deadline = now + self._limits.grace
-            elif now >= deadline or (supervisor is not None and supervisor.is_far_over(now)):
+            elif now >= deadline:
                 self._kill_group()
+            elif supervisor is not None and supervisor.is_far_over(now):
+                deadline = min(deadline, now + HASTE)
+                supervisor.end_the_rest()
             if reason is not None and not told:
                 told = self._tell()
 

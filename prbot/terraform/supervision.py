@@ -7,7 +7,9 @@ makes exceptions, as it does for root's processes.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from prbot.disk import used
@@ -19,7 +21,7 @@ LOOK_AT_DISK = 2.0
 RESERVE = 256 << 20
 """Bytes that must stay free on the disk for the server itself."""
 FAR = 2
-"""Over by this factor is killed, not asked."""
+"""Over by this factor, what the engine started is killed at once."""
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MIB = 1 << 20
@@ -60,6 +62,12 @@ class Supervisor:
             or self._disk > FAR * may.disk * _MIB
             or self._full()
         )
+
+    def end_the_rest(self) -> None:
+        """Kill all but the first process: an engine that is left alone unlocks its state before it ends."""
+        for pid in reversed(list(self._below())[1:]):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _look(self, now: float) -> None:
         if now < self._next:

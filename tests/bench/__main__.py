@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from prbot.jobs.embedded import EmbeddedJobs
-from prbot.ports import Job
+from prbot.machine import SortableIds
+from prbot.ports import Job, Limits, Site
 from prbot.sandbox.pullrequest import SandboxPull
 from prbot.store.database import Database
 from prbot.store.migrate import upgrade
-from prbot.wiring import SortableIds
+from prbot.terraform.isolation import Bubblewrap, Isolation, Unconfined, made_up_etc
+from prbot.terraform.process import Command, run
 from tests.faults.workers import Engine, WorkerProcess, stage, until
-from tests.flows.app import Story, story, tf
+from tests.flows.app import Story, shared_with_engines, story, tf
 
 PARALLEL = 2
 ROUNDS = 3
@@ -33,7 +35,7 @@ ROUNDS = 3
 def main() -> None:
     """Measure everything, and print a table (or, with `--json`, one object)."""
     figures: dict[str, Any] = {}
-    for measure in (hand_over, against_the_floor, what_one_change_costs, idle):
+    for measure in (hand_over, rooms, against_the_floor, what_one_change_costs, idle):
         with tempfile.TemporaryDirectory(prefix="prbot-bench-") as root:
             figures |= measure(Path(root))
             if "--json" not in sys.argv:
@@ -78,6 +80,29 @@ def hand_over(root: Path) -> Mapping[str, object]:
         "hand_over.p95_ms": round(statistics.quantiles(taken, n=20)[-1], 1),
         "hand_over.worst_after_idle_ms": round(max(taken[0], taken[30], taken[59]), 1),
     }
+
+
+def rooms(root: Path) -> Mapping[str, object]:
+    """One process that does nothing: by itself, in a room, in a room with a network of its own; medians, in ms."""
+    site = Site(root / "checkout", root / "checkout", "default", root / "data", root / "tmp")
+    for directory in (site.checkout, site.data_dir, site.tmp_dir):
+        directory.mkdir()
+    limits = Limits(threading.Event(), 60)
+    kinds: dict[str, Isolation] = {
+        "open": Unconfined(),
+        "room": Bubblewrap(made_up_etc(root / "etc", private_network=False), network=None),
+        "room_with_network": Bubblewrap(made_up_etc(root / "etc2", private_network=True)),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in kinds}
+    for _ in range(30):
+        for name, kind in kinds.items():  # in turn, so that what else the machine does meets all alike
+            room = kind.room(Path("/bin/true"), "plan", site, limits)
+            began = time.perf_counter()
+            ended = run(Command(["/bin/true"], root, {"PATH": os.defpath}, room), limits, lambda line: None)
+            taken[name].append((time.perf_counter() - began) * 1000)
+            if ended.exit_code:
+                return {"rooms.problem": ended.output.strip()}
+    return {f"rooms.{name}_ms": round(statistics.median(each), 1) for name, each in taken.items()}
 
 
 def against_the_floor(root: Path) -> Mapping[str, object]:
@@ -135,7 +160,9 @@ def _environment(home: Path) -> dict[str, str]:
 def what_one_change_costs(root: Path) -> Mapping[str, object]:
     """Engine processes and requests to GitHub for one project: its plan, then its merge and apply."""
     figures: dict[str, object] = {}
-    engine = Engine(root)
+    shared = shared_with_engines(root)
+    shared.mkdir()
+    engine = Engine(shared)
     with story(root, engine=str(engine.path)) as app:
         infra = app.repo()
         for phase in ("plan", "apply"):

@@ -259,3 +259,23 @@ def test_what_is_printed_for_people_ends_with_a_count(prbot: Prbot, installed: d
     lines = done.stdout.splitlines()
     assert lines[-1] == f"1 warning, 1 skipped, {sum(line.startswith('ok ') for line in lines)} ok"
     assert all(line.startswith(("ok ", "warning ", "failed ", "skipped ", " ")) for line in lines[:-2])
+
+
+def test_an_app_is_looked_at_by_what_it_was_granted(
+    prbot: Prbot, installed: dict[str, str], tmp_path: Path, infra: SandboxRepo, world: World
+) -> None:
+    poor = world.app("acme", lacking=("pull_requests",))
+    poor.connect(f"{installed['PRBOT_PUBLIC_URL']}/webhooks/github", installed["PRBOT_GITHUB_WEBHOOK_SECRET"])
+    key = tmp_path / "app.pem"
+    key.touch(0o600)
+    key.write_text(poor.private_key)
+    by_app = {**installed, "PRBOT_GITHUB_APP_ID": str(poor.id), "PRBOT_GITHUB_APP_KEY_FILE": str(key)}
+    by_app["PRBOT_REPO_ALLOWLIST"] = "acme/*"
+    token = by_app.pop("PRBOT_GITHUB_TOKEN")
+    done = prbot(by_app, "doctor", "--json")
+    found = {finding["check"]: finding for finding in map(json.loads, done.stdout.splitlines())}
+    assert token not in done.stdout
+    assert found["token"]["said"] == "speaks as prbot[bot]"
+    assert "lacks pull requests: write" in found["acme/infra"]["said"]
+    assert found["acme/infra webhook"]["verdict"] == "ok"
+    assert found["App key file"]["verdict"] == "ok"

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 import structlog
 
+from prbot.core.ids import ProjectKey
 from prbot.flows.services import Services
 from prbot.logs import configure_logging
-from prbot.wiring import SortableIds, build, read_settings, run_worker
+from prbot.machine import SortableIds
+from prbot.ports import Purpose
+from prbot.wiring import build, read_settings, run_worker
 
 
 @pytest.fixture
@@ -44,8 +47,12 @@ def test_a_later_start_uses_the_same_keys(services: Services) -> None:
 
 
 def test_each_phase_gets_its_own_environment_and_nothing_else(services: Services) -> None:
-    assert services.environments.plan() == {"CLOUD_TOKEN": "what-plans-hold", "CLOUD_REGION": "eu-north-1"}
-    assert services.environments.apply() == {}
+    plan, apply = (
+        services.credentials.read(Purpose(phase, ProjectKey("acme/infra", "net", "default"), 1, "run", ""), ())
+        for phase in ("plan", "apply")
+    )
+    assert plan.environment == {"CLOUD_TOKEN": "what-plans-hold", "CLOUD_REGION": "eu-north-1"}
+    assert apply.environment == {}
 
 
 def test_every_secret_that_prbot_holds_is_masked(services: Services, settings: dict[str, str]) -> None:

@@ -78,3 +78,15 @@ def test_every_prbot_command_in_the_readmes_examples_exists() -> None:
     known = getattr(get_command(app), "commands", {})
     assert {"init", "doctor", "serve"} <= typed
     assert typed <= set(known)
+
+
+def test_every_test_that_the_threat_model_names_is_there() -> None:
+    text = (ROOT / "docs/threat-model.md").read_text() + (ROOT / "SECURITY.md").read_text()
+    named = set(re.findall(r"`(test_\w+)`", text))
+    there = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^(?:    )?def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    assert len(named) > 30
+    assert named <= there, sorted(named - there)

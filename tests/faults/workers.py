@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from prbot.sandbox.world import World
 from tests.flows.app import Story, shared_with_engines
@@ -62,14 +63,22 @@ class WorkerProcess:
             "PRBOT_PLAN_ENV_FILE": str(settings.plan_env_file),
             "PRBOT_PARALLEL": "2",
             "PRBOT_LOG_FORMAT": "text",
+            "PRBOT_LOG_LEVEL": "debug",
+            **{
+                f"PRBOT_{name.upper()}": str(path)
+                for name in ("apply_env_file", "module_token_file", "rules")
+                if (path := getattr(settings, name)) is not None
+            },
             "PRBOT_ISOLATION": settings.isolation,
             "PRBOT_ISOLATION_NETWORK": settings.isolation_network,
             "PRBOT_ISOLATION_WRITE": ",".join(map(str, settings.isolation_write)),
         }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "prbot", "worker"], env=environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        self.log = story.root / "worker.log"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "prbot", "worker"], env=environment, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log,
+            )  # fmt: skip
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -87,13 +96,13 @@ class WorkerProcess:
 
 
 @contextmanager
-def stage(root: Path) -> Iterator[tuple[Story, Engine]]:
+def stage(root: Path, **settings: Any) -> Iterator[tuple[Story, Engine]]:
     """The stand-in and the web server, and no worker yet."""
     with World(root / "github") as world:
         shared = shared_with_engines(root)
         shared.mkdir()
         engine = Engine(shared)
-        story = Story(root, world, engine=str(engine.path))
+        story = Story(root, world, engine=str(engine.path), **settings)
         story.start_web()
         try:
             yield story, engine

@@ -22,6 +22,7 @@ from prbot.core import locks
 from prbot.core.ids import PullKey
 from prbot.core.runs import LIVE
 from prbot.flows.services import Services
+from prbot.sandbox.app import SandboxApp
 from prbot.sandbox.pullrequest import SandboxPull
 from prbot.sandbox.repository import SandboxRepo
 from prbot.sandbox.world import World
@@ -38,9 +39,12 @@ SETTLE_SECONDS = 60.0
 class Story:
     """The stand-in's world with prbot connected to it."""
 
-    def __init__(self, root: Path, world: World, **settings: Any) -> None:
+    def __init__(self, root: Path, world: World, github_app: SandboxApp | None = None, **settings: Any) -> None:
         self.root = root
         self.world = world
+        self.github_app = github_app
+        if github_app is not None:
+            settings = {**by_app(root, github_app), **settings}
         self.settings = story_settings(root, world, **settings)
         self.services: Services = build(self.settings)
         self._server = make_server("127.0.0.1", 0, create_app(self.services), threaded=True)
@@ -55,7 +59,10 @@ class Story:
     def start_web(self) -> None:
         """Only what takes deliveries; somebody else works."""
         self._run(self._server.serve_forever)
-        self.world.connect(self.hook_url)
+        if self.github_app is not None:
+            self.github_app.connect(self.hook_url, self.world.webhook_secret)
+        else:
+            self.world.connect(self.hook_url)
 
     def _run(self, what: Callable[[], object]) -> None:
         thread = threading.Thread(target=what, daemon=True)
@@ -162,6 +169,27 @@ def story_settings(root: Path, world: World, **more: Any) -> Settings:
         "isolation_write": str(shared_with_engines(root)),
     }  # fmt: skip
     return Settings(**{**values, **more})
+
+
+def by_app(root: Path, github_app: SandboxApp) -> dict[str, Any]:
+    """The settings by which prbot is this App."""
+    key_file = root / "app.pem"
+    key_file.write_text(github_app.private_key)
+    key_file.chmod(0o600)
+    return {"github_token": None, "github_app_id": str(github_app.id), "github_app_key_file": key_file}
+
+
+@contextmanager
+def app_story(root: Path, lacking: tuple[str, ...] = (), **settings: Any) -> Iterator[Story]:
+    """A story in which prbot is a GitHub App on `acme`, that was not granted what is `lacking`."""
+    root.mkdir(exist_ok=True)
+    with World(root / "github", bot="prbot[bot]") as world:
+        it = Story(root, world, world.app("acme", lacking=lacking), **settings)
+        it.start()
+        try:
+            yield it
+        finally:
+            it.stop()
 
 
 @contextmanager

@@ -216,7 +216,7 @@ def test_an_opening_a_push_and_a_merge_that_are_told_after_all_change_nothing(to
 def test_a_worker_that_was_down_catches_up_when_it_starts(tmp_path: Path) -> None:
     with World(tmp_path / "github") as world:
         infra = world.repo("acme/infra", {"README.md": "infrastructure\n"})
-        settings = {"reconcile_seconds": NEVER, "repo_allowlist": "acme/infra"}
+        settings: dict[str, Any] = {"reconcile_seconds": NEVER, "repo_allowlist": "acme/infra"}
         world.hooks.lose_next(10_000)
         app = Story(tmp_path, world, **settings)
         app.start()

@@ -6,6 +6,7 @@ import itertools
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -14,7 +15,9 @@ from pathlib import Path
 import pytest
 from sqlmodel import Session, col, select
 
+from prbot.jobs import embedded
 from prbot.jobs.embedded import EmbeddedJobs
+from prbot.machine import SortableIds
 from prbot.ports import Again, Job
 from prbot.store.database import Database
 from prbot.store.migrate import upgrade
@@ -208,3 +211,27 @@ def test_a_worker_that_ends_takes_its_name_off_the_list(queue: EmbeddedQueue) ->
     assert jobs.healthy
     jobs.stop()
     assert queue.workers() == []
+
+
+def test_a_worker_whose_beat_does_not_come_through_begins_nothing_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also while the beat still waits for its turn to write: a failure would come much later."""
+    monkeypatch.setattr(embedded, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(embedded, "UNHEALTHY_SECONDS", 0.5)
+    db = Database(f"sqlite:///{tmp_path / 'jobs.db'}")
+    upgrade(db)
+    jobs = EmbeddedJobs(db, SortableIds(), threads=1, worker="w", wake_path=tmp_path / "wake", runs_parallel=1)
+    jobs.start({}, on_abort=lambda _: None, on_sweep=lambda: None)
+    try:
+        with db.write():  # nobody else writes meanwhile
+            deadline = time.monotonic() + 5
+            while jobs.healthy and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert not jobs.healthy
+        while not jobs.healthy and time.monotonic() < deadline + 5:
+            time.sleep(0.02)
+        assert jobs.healthy
+    finally:
+        jobs.stop()
+        db.close()

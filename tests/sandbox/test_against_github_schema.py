@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from github.Auth import AppAuth
 from jsonschema import Draft202012Validator
 
 from prbot.sandbox.hooks import Delivery
@@ -90,12 +91,49 @@ ASKS = [
 ]
 
 
+JWT, INSTALLED = "jwt", "installed"
+CHECK: dict[str, object] = {
+    "name": "prbot/plan",
+    "head_sha": "{sha}",
+    "status": "in_progress",
+    "output": {"title": "planning", "summary": "one project"},
+    "actions": [{"label": "Plan again", "description": "Plans this commit", "identifier": "plan"}],
+}
+DEPLOYMENT: dict[str, object] = {
+    "ref": "main",
+    "environment": "net",
+    "auto_merge": False,
+    "required_contexts": [],
+    "description": "net",
+}
+STATUS: dict[str, object] = {"state": "success", "log_url": "https://prbot.example/runs/1", "description": "applied"}
+APP_ASKS = [
+    (JWT, Ask("GET", "/app")),
+    (JWT, Ask("GET", "/app/hook/config")),
+    # not GET /app/installations: its description wants an account to be a user and an enterprise at once
+    (JWT, Ask("GET", f"{REPO}/installation")),
+    (JWT, Ask("GET", f"{REPO}/installation", 404, over={"repo": "nowhere"})),
+    (JWT, Ask("POST", "/app/installations/{installation_id}/access_tokens", 201, {"repositories": ["infra"]})),
+    (JWT, Ask("POST", "/app/installations/{installation_id}/access_tokens", 422, {"repositories": ["nowhere"]})),
+    (JWT, Ask("POST", "/app-manifests/{code}/conversions", 201)),
+    (JWT, Ask("POST", "/app-manifests/{code}/conversions", 404, over={"code": "spent"})),
+    (INSTALLED, Ask("GET", "/installation/repositories")),
+    (INSTALLED, Ask("POST", f"{REPO}/check-runs", 201, CHECK)),
+    (INSTALLED, Ask("PATCH", f"{REPO}/check-runs/{{check_run_id}}", 200, {"conclusion": "success"})),
+    (INSTALLED, Ask("GET", f"{REPO}/check-runs/{{check_run_id}}")),
+    (INSTALLED, Ask("GET", f"{REPO}/commits/{{ref}}/check-runs")),
+    (INSTALLED, Ask("POST", f"{REPO}/deployments", 201, DEPLOYMENT)),
+    (INSTALLED, Ask("POST", f"{REPO}/deployments/{{deployment_id}}/statuses", 201, STATUS)),
+]
+
+
 class Github(NamedTuple):
     """A stand-in where something of every kind has happened, and its facts by GitHub's names for them."""
 
     api: Api
     facts: dict[str, object]
     deliveries: list[Delivery]
+    as_app: dict[str, Api]
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +145,34 @@ def github(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Github]:
         facts = _live(infra)
         api = Api(world, world.token)
         facts |= {"hook_id": infra.data.hooks[0].id, "delivery_id": world.deliveries[-1].id}
-        with api.session:
-            yield Github(api, facts, world.deliveries)
+        as_app = _app_acts(infra, facts)
+        with api.session, as_app[JWT].session, as_app[INSTALLED].session:
+            yield Github(api, facts, world.deliveries, as_app)
+
+
+def _app_acts(infra: SandboxRepo, facts: dict[str, object]) -> dict[str, Api]:
+    """Let an App write, and people press its buttons. Adds to the facts."""
+    world, pull = infra.world, infra.pull(1)
+    app = world.app("acme")
+    app.connect("http://127.0.0.1:9/webhooks/github", "a-secret-of-the-app")
+    (installation,) = world.hub.state.apps.installations
+    token = world.hub.state.apps.mint(world.hub.state.apps.installations[installation], world.clock.now(), None, None)
+    as_app = {JWT: Api(world, AppAuth(app.id, app.private_key).create_jwt()), INSTALLED: Api(world, token)}
+    check = as_app[INSTALLED]("POST", "/repos/acme/infra/check-runs", _filled(CHECK, facts))
+    deployed = as_app[INSTALLED]("POST", "/repos/acme/infra/deployments", DEPLOYMENT)
+    pull.rerun(by="bo", name="prbot/plan")
+    pull.rerun_all(by="bo", name="prbot/plan")
+    pull.press(by="bo", name="prbot/plan", identifier="plan")
+    manifest: dict[str, object] = {
+        "name": "more",
+        "default_permissions": {"metadata": "read"},
+        "default_events": ["pull_request"],
+    }
+    world.hub.state.apps.manifests["c0de"] = manifest
+    assert (check.status_code, deployed.status_code) == (201, 201), check.text + deployed.text
+    facts |= {"check_run_id": check.json()["id"], "deployment_id": deployed.json()["id"]}
+    facts |= {"installation_id": installation, "code": "c0de"}
+    return as_app
 
 
 def _live(infra: SandboxRepo) -> dict[str, object]:
@@ -178,6 +242,22 @@ def test_a_reply_is_as_github_describes_it(github: Github, ask: Ask) -> None:
     _hold(reply.json(), reply_validator(ask.method, ask.template, ask.status))
 
 
+def _filled(sent: dict[str, object], facts: dict[str, object]) -> dict[str, object]:
+    return {name: value.format(**facts) if isinstance(value, str) else value for name, value in sent.items()}
+
+
+@pytest.mark.parametrize(
+    ("who", "ask"),
+    APP_ASKS,
+    ids=lambda ask: f"{ask.method} {ask.template} {ask.status}" if isinstance(ask, Ask) else "",
+)
+def test_a_reply_to_an_app_is_as_github_describes_it(github: Github, who: str, ask: Ask) -> None:
+    path = ask.template.format(**{**github.facts, **(ask.over or {})})
+    reply = github.as_app[who](ask.method, path, _filled(ask.json or {}, github.facts))
+    assert reply.status_code == ask.status, reply.text
+    _hold(reply.json(), reply_validator(ask.method, ask.template, ask.status))
+
+
 def test_every_webhook_is_as_github_describes_it(github: Github) -> None:
     for delivery in github.deliveries:
         _hold(delivery.payload, payload_validator(delivery.event, delivery.action))
@@ -187,6 +267,9 @@ def test_every_webhook_is_as_github_describes_it(github: Github) -> None:
         ("push", None),
         ("status", None),
         ("merge_group", "checks_requested"),
+        ("check_run", "rerequested"),
+        ("check_run", "requested_action"),
+        ("check_suite", "rerequested"),
         *(("issue_comment", action) for action in ("created", "edited", "deleted")),
         *(("pull_request_review", action) for action in ("submitted", "dismissed")),
         *(

@@ -56,6 +56,15 @@ def split(key: str, document: Document, limit: int = LIMIT) -> list[str]:
     return [_whole(key, body, part, len(bodies)) for part, body in enumerate(bodies, start=1)]
 
 
+def page(document: Document, limit: int, more: str) -> str:
+    """The document on one page of at most `limit` bytes, without a marker. Where it does not fit, the page has as many
+    whole lines of it as there is room for, everything closed, and ends with `more`, a paragraph of ours."""
+    bodies = list(_packed(document, limit - len(more.encode()) - _NOTES, longest=limit // 8)) or [""]
+    if len(bodies) == 1:
+        return bodies[0].rstrip("\n")
+    return f"{bodies[0].rstrip()}\n\n{more}"
+
+
 def _whole(key: str, body: str, part: int, parts: int) -> str:
     above = f"*Part {part} of {parts}, continued from the comment before.*\n\n" if part > 1 else ""
     below = f"\n*Part {part} of {parts}; the next comment goes on.*\n" if part < parts else ""

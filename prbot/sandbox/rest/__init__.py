@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from prbot.sandbox.rest import comments, commits, graphql, hooks, pulls, repos
+from prbot.sandbox.rest import apps, checks, comments, commits, graphql, hooks, pulls, repos
 from prbot.sandbox.rest.web import authenticate
 
 
@@ -12,7 +12,7 @@ def api() -> Blueprint:
     """All routes. The name of a route is what faults and recorded requests call it."""
     routes = Blueprint("rest", __name__)
     routes.before_request(authenticate)
-    for part in (repos, commits, pulls, comments, hooks, graphql):
+    for part in (repos, commits, checks, pulls, comments, hooks, graphql, apps):
         part.add_to(routes)
     return routes
 

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from flask import Response, g, request
 
+from prbot.sandbox.apps import App, Minted
 from prbot.sandbox.current import current_hub
 from prbot.sandbox.shapes import Json
 from prbot.sandbox.state import Comment, Pull, Repository, Role
@@ -49,22 +50,83 @@ def login() -> str:
     return name
 
 
+_OPEN = "convert_manifest"
+"""The route that takes no token: its code is the secret."""
+_AS_APP = frozenset({"get_app", "app_hook", "list_installations", "create_installation_token", "repo_installation"})
+
+
 def authenticate() -> None:
-    """Find out who asks; 401 without a token that we gave out."""
+    """Find out who asks; 401 without a token that we gave out, or the JWT of an App where one is wanted."""
+    route = (request.endpoint or "").rsplit(".", 1)[-1]
+    g.app = g.minted = None
+    if route == _OPEN:
+        return
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    sent = value.strip() if scheme.lower() in ("token", "bearer") else ""
     if not value:
         raise ApiError(401, "Requires authentication")
-    known = current_hub().state.tokens.get(value.strip()) if scheme.lower() in ("token", "bearer") else None
+    state, now = current_hub().state, current_hub().clock.now()
+    if route in _AS_APP:
+        g.app = state.apps.of_jwt(sent)
+        if g.app is None:
+            raise ApiError(401, "A JSON web token could not be decoded")
+        return
+    g.minted = state.apps.of_token(sent, now)
+    known = g.minted.installation.app.bot if g.minted is not None else state.tokens.get(sent)
     if known is None:
         raise ApiError(401, "Bad credentials")
+    if g.minted is not None:
+        _allow(g.minted, route)
     g.login = known
-    g.scopes = current_hub().state.scopes.get(value.strip())
+    g.scopes = state.scopes.get(sent)
+
+
+def app_asking() -> App:
+    """The App that asks as itself."""
+    app: App = g.app
+    return app
+
+
+def minted() -> Minted:
+    """The App's token that the request bears; 403 for any other."""
+    token: Minted | None = g.minted
+    if token is None:
+        raise ApiError(403, "You must authenticate via a GitHub App.")
+    return token
+
+
+_NEEDED = {
+    "pull_requests": ("pull", "review", "branch_update"),
+    "issues": ("comment", "reaction", "label", "issue"),
+    "statuses": ("status",),
+    "checks": ("check",),
+    "deployments": ("deployment",),
+    "repository_hooks": ("hook", "deliver"),
+    "administration": ("protection",),
+    "contents": ("branch", "commit", "activity"),
+}
+"""Permission → parts of the names of the routes that need it; the first that fits."""
+
+
+def _allow(token: Minted, route: str) -> None:
+    """403 for what the App was not granted. Its own repositories, and who may do what, take no more than metadata."""
+    level = "read" if request.method == "GET" else "write"
+    needed = next((name for name, parts in _NEEDED.items() if any(part in route for part in parts)), "metadata")
+    either = ("issues", "pull_requests") if needed == "issues" else (needed,)
+    if route != "graphql" and not any(token.allows(name, level) for name in either):
+        raise ApiError(403, "Resource not accessible by integration")
 
 
 def repo_for(owner: str, name: str, wanted: Role = "read") -> Repository:
     """The repository, if who asks may do this there: 404 when they may not see it, 403 when they may only read."""
     repo = current_hub().state.repos.get(f"{owner}/{name}")
-    if repo is None or not repo.allows(login(), "read"):
+    if repo is None:
+        raise ApiError(404, "Not Found")
+    if g.minted is not None:
+        if not g.minted.has(repo.full_name):
+            raise ApiError(404, "Not Found")
+        return repo
+    if not repo.allows(login(), "read"):
         raise ApiError(404, "Not Found")
     if not repo.allows(login(), wanted):
         if wanted == "admin":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from prbot.sandbox.apps import App
 from prbot.sandbox.clock import iso
 from prbot.sandbox.hooks import Delivery
 from prbot.sandbox.hub import Hub
@@ -175,6 +176,15 @@ def hook(hub: Hub, repo: Repository, one: Hook) -> Json:
         "deliveries_url": f"{api}/deliveries",
         "last_response": _last_response(hub, one),
     }
+
+
+def app_hook(hub: Hub, one: Hook, app: App) -> Json:
+    """The webhook of an App."""
+    api = f"{hub.api_url}/app/hook"
+    config = {"content_type": "json", "insecure_ssl": "0", "secret": "********", "url": one.url}
+    told = {"type": "App", "id": one.id, "name": "web", "active": one.active, "events": list(one.events)}
+    at = {"updated_at": iso(one.created_at), "created_at": iso(one.created_at)}
+    return {**told, **at, "config": config, "app_id": app.id, "deliveries_url": f"{api}/deliveries"}
 
 
 def _last_response(hub: Hub, one: Hook) -> Json:

@@ -7,6 +7,7 @@ import pytest
 
 from prbot.github.auth import StaticToken
 from prbot.github.client import GitHubForge
+from prbot.github.connections import Connections
 from tests.adapters.github.scripted import ScriptedGitHub
 
 TOKEN = "ghp_0123456789secret"
@@ -55,9 +56,8 @@ def make_forge(github: ScriptedGitHub, timeline: Timeline, seen: list[tuple[str,
 
     def make(timeout: float) -> GitHubForge:
         forge = GitHubForge(
-            github.url,
+            Connections(github.url, timeout),
             StaticToken(TOKEN),
-            timeout=timeout,
             sleep=timeline.sleep,
             clock=timeline.read,
             on_request=lambda method, route, status, seconds: seen.append((method, route, status)),

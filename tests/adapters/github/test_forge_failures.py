@@ -13,6 +13,7 @@ import pytest
 from prbot.core.ids import PullKey
 from prbot.github.auth import StaticToken, TokenFile
 from prbot.github.client import GitHubForge
+from prbot.github.connections import Connections
 from prbot.ports import Conflict, Denied, NotFound, Transient, Unavailable
 from tests.adapters.github.conftest import TOKEN, Timeline
 from tests.adapters.github.documents import comment, pull, user
@@ -128,7 +129,7 @@ def test_a_server_that_is_not_there_is_transient(timeline: Timeline) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    forge = GitHubForge(f"http://127.0.0.1:{port}", StaticToken(TOKEN), sleep=timeline.sleep)
+    forge = GitHubForge(Connections(f"http://127.0.0.1:{port}"), StaticToken(TOKEN), sleep=timeline.sleep)
     with pytest.raises(Transient, match="no connection with GitHub"):
         forge.check()
     assert len(timeline.slept) == 2
@@ -164,7 +165,7 @@ def test_the_token_is_in_no_message_and_no_log(
 )
 def test_an_api_url_that_would_expose_the_token_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="API URL must be"):
-        GitHubForge(url, StaticToken(TOKEN))
+        Connections(url)
 
 
 def test_the_hourly_allowance_is_known_from_the_latest_reply(github: ScriptedGitHub, forge: GitHubForge) -> None:
@@ -231,7 +232,7 @@ def test_many_threads_get_each_their_own_answer(github: ScriptedGitHub, forge: G
 def test_a_new_token_in_the_file_is_used_at_once(github: ScriptedGitHub, tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("first\n")
-    forge = GitHubForge(github.url, TokenFile(path))
+    forge = GitHubForge(Connections(github.url), TokenFile(path))
     github.on("GET /user", Answer(body=user("prbot")), Answer(body=user("prbot-2")))
     assert forge.me() == "prbot"
     path.write_text("second-token\n")

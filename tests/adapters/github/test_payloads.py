@@ -14,12 +14,22 @@ from prbot.core.events import (
     Ping,
     PullEvent,
     QueueEvent,
+    RerunEvent,
     ReviewEvent,
     UnsupportedContent,
 )
 from prbot.core.ids import PullKey, Repo
 from prbot.github.payloads import parse
-from tests.adapters.github.documents import HEAD, MERGE, comment, comment_payload, pull_payload, review_payload, user
+from tests.adapters.github.documents import (
+    HEAD,
+    MERGE,
+    comment,
+    comment_payload,
+    pull_payload,
+    repository,
+    review_payload,
+    user,
+)
 
 REPO = Repo("acme/infra", "https://github.com/acme/infra.git")
 KEY = PullKey("acme/infra", 7)
@@ -115,7 +125,7 @@ def test_other_actions_are_ignored_by_name_and_recorded_with_their_pull_request(
 
 
 def test_other_events_are_ignored_by_name() -> None:
-    assert ignored("check_suite", {"action": "completed"}) == "event check_suite is not used"
+    assert ignored("fork", {"action": "created"}) == "event fork is not used"
     assert ignored("x\n" * 400, {}) == "event " + "x?" * 50 + "… is not used"
 
 
@@ -213,3 +223,40 @@ def test_a_merge_queue_names_the_pull_request_by_its_branch() -> None:
     assert outcome == QueueEvent(REPO, KEY, sender="cy", head_sha=MERGE)
     assert "destroyed" in ignored("merge_group", queue_payload("destroyed"))
     assert "names no pull request" in ignored("merge_group", queue_payload(ref="refs/heads/main"))
+
+
+def check_payload(action: str, number: object = "7", **more: Any) -> dict[str, Any]:
+    about = {"head_sha": HEAD, "external_id": number, "pull_requests": []}
+    return {"action": action, "check_run": about, "repository": repository(), "sender": user("cy"), **more}
+
+
+def suite_payload(action: str, *numbers: int) -> dict[str, Any]:
+    suite = {"head_sha": HEAD, "pull_requests": [{"number": number} for number in numbers]}
+    return {"action": action, "check_suite": suite, "repository": repository(), "sender": user("cy")}
+
+
+@pytest.mark.parametrize(
+    ("event", "payload"),
+    [
+        ("check_run", check_payload("rerequested")),
+        ("check_run", check_payload("requested_action", requested_action={"identifier": "plan"})),
+        ("check_suite", suite_payload("rerequested", 7, 8)),
+    ],
+)
+def test_the_buttons_of_a_check_ask_for_a_plan_of_its_commit(event: str, payload: dict[str, Any]) -> None:
+    assert parsed(event, payload).outcome == RerunEvent(REPO, KEY, "cy", HEAD)
+
+
+@pytest.mark.parametrize(
+    ("event", "payload", "why"),
+    [
+        ("check_run", check_payload("completed"), "check_run action completed is not used"),
+        ("check_run", check_payload("requested_action", requested_action={"identifier": "other"}), "is not used"),
+        ("check_run", check_payload("rerequested", number="build-7"), "not one of prbot's"),
+        ("check_run", check_payload("rerequested", number=None), "not one of prbot's"),
+        ("check_suite", suite_payload("requested", 7), "check_suite action requested is not used"),
+        ("check_suite", suite_payload("rerequested"), "re-run its check by itself"),
+    ],
+)
+def test_other_news_of_checks_are_ignored_with_the_reason(event: str, payload: dict[str, Any], why: str) -> None:
+    assert why in ignored(event, payload)

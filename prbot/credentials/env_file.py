@@ -44,20 +44,7 @@ class EnvFile:
 
     def read(self) -> dict[str, str]:
         """The variables. NotFound if there is no such file, Conflict (`file:line: what`) if it is wrong."""
-        variables: dict[str, str] = {}
-        for number, line in enumerate(self._text().split("\n"), start=1):
-            try:
-                assignment = parse_line(line)
-                if assignment is None:
-                    continue
-                name, value = assignment
-                _check_name(name)
-                if name in variables:
-                    raise ValueError(f"{name} is set twice")
-            except ValueError as mistake:
-                raise Conflict(f"{self._path}:{number}: {mistake}") from None
-            variables[name] = value
-        return variables
+        return parse(self._text(), str(self._path))
 
     def warnings(self) -> list[str]:
         """What an operator should know though it stops nothing: others can read the file."""
@@ -78,6 +65,24 @@ class EnvFile:
             raise Conflict(f"{self._path}: an environment file must be UTF-8 text") from None
         except OSError as error:
             raise Conflict(f"{self._path}: the environment file can't be read: {error.strerror}") from error
+
+
+def parse(text: str, where: str) -> dict[str, str]:
+    """The variables that a text sets. Conflict (`where:line: what`), which shows no value, if it is wrong."""
+    variables: dict[str, str] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        try:
+            assignment = parse_line(line)
+            if assignment is None:
+                continue
+            name, value = assignment
+            _check_name(name)
+            if name in variables:
+                raise ValueError(f"{name} is set twice")
+        except ValueError as mistake:
+            raise Conflict(f"{where}:{number}: {mistake}") from None
+        variables[name] = value
+    return variables
 
 
 def parse_line(line: str) -> tuple[str, str] | None:

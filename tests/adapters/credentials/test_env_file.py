@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prbot.credentials.env_file import EnvFile, parse_line
 from prbot.ports import Conflict, NotFound
-from prbot.terraform.environment import EnvFile, parse_line
 
 
 @pytest.fixture

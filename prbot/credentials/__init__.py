@@ -1,0 +1,1 @@
+"""Where the values come from that engine processes get: files, programs, AWS, and tokens that others renew."""
