@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -46,6 +47,43 @@ def test_no_end_of_overlapping_secrets_is_left() -> None:
 )
 def test_a_secret_is_found_in_the_forms_that_programs_print(form: str) -> None:
     assert form not in Redactor(['pä"ss\n${word}']).redact(f"x {form} y")
+
+
+@pytest.mark.parametrize(
+    ("secret", "form"),
+    [
+        ("a&b<c>d", "a\\u0026b\\u003cc\\u003ed"),  # Terraform's jsonencode
+        ("it's(new)!", "it's(new)!"),  # encodeURIComponent
+        ("k=v&x/y", "k%3Dv%26x%2Fy"),
+        ("k=v&x/y", "k=v&x%2Fy"),  # Go's user information
+        ("to:k@n/#", "to:k@n%2F%23"),  # Go's paths
+        ("hé%Z", "68c3a9255a"),
+        ("hé%Z", "68C3A9255A"),
+    ],
+)
+def test_a_secret_is_found_in_the_forms_of_other_languages(secret: str, form: str) -> None:
+    assert Redactor([secret]).redact(f"<{form}>") == "<***>"
+
+
+def test_base64_of_a_short_secret_is_masked_but_for_its_last_bits() -> None:
+    assert Redactor(["a1b2"]).redact("<YTFiMg==>") == "<***g==>"
+
+
+def test_a_commit_that_shares_eight_digits_with_a_secrets_hex_is_shown() -> None:
+    commit = "deadbeef" + "long-lived-secret"[:4].encode().hex() + "0" * 24
+    assert Redactor(["long-lived-secret"]).redact(commit) == commit
+
+
+@pytest.mark.parametrize("width", [60, 64, 76])
+@pytest.mark.parametrize("before", ["", "u:"])
+def test_base64_and_hex_that_are_broken_into_lines_are_masked_line_by_line(width: int, before: str) -> None:
+    token = "".join(f"{number:x}/Zk9+" for number in range(90))
+    data = (before + token).encode()
+    redactor = Redactor([token])
+    for encoded in (base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode(), data.hex()):
+        lines = [encoded[start : start + width] for start in range(0, len(encoded), width)]
+        left = "".join(redactor.redact(line).replace("***", "") for line in lines)
+        assert len(left) < 16
 
 
 @pytest.mark.parametrize("user", ["", "a", "ab", "abc", "x-access-token:"])
@@ -101,3 +139,35 @@ def test_no_secret_is_left_in_any_text(secrets: list[str], between: list[str], d
 def test_masking_twice_is_masking_once(secrets: list[str], text: str) -> None:
     redactor = Redactor(secrets)
     assert redactor.redact(redactor.redact(text)) == redactor.redact(text)
+
+
+ENCODINGS: list[Callable[[str], str]] = [
+    lambda text: json.dumps(text)[1:-1],
+    lambda text: json.dumps(text, ensure_ascii=False)[1:-1].replace("&", "\\u0026").replace("<", "\\u003c"),
+    lambda text: quote(text, safe=""),
+    quote_plus,
+    lambda text: text.encode().hex(),
+]
+ANY_SECRET = st.text(
+    st.characters(codec="utf-8", exclude_characters="\r\x85\u2028\u2029"), min_size=4, max_size=40
+).filter(lambda text: len(text.strip()) >= 4 and text not in ("true", "false", "null"))
+
+
+@settings(max_examples=200)
+@given(ANY_SECRET, st.sampled_from(ENCODINGS), st.text(max_size=9), st.text(max_size=9))
+def test_no_secret_is_left_in_any_encoding(secret: str, encode: Callable[[str], str], before: str, after: str) -> None:
+    form = encode(secret)
+    assert form not in Redactor([secret]).redact(f"{before}{form}{after}").replace("***", "\0")
+
+
+@settings(max_examples=200)
+@given(ANY_SECRET, st.text(max_size=9), st.text(max_size=9), st.booleans())
+def test_no_byte_of_a_secret_is_left_in_base64_of_something_longer(
+    secret: str, before: str, after: str, url_safe: bool
+) -> None:
+    data = f"{before}{secret}{after}".encode()
+    encoded = (base64.urlsafe_b64encode if url_safe else base64.b64encode)(data).decode()
+    start, end = len(before.encode()) * 8, len((before + secret).encode()) * 8
+    masked = Redactor([secret]).redact(encoded)
+    assert encoded[-(-start // 6) : end // 6] not in masked
+    assert len(masked.replace("***", "")) <= len(encoded) - (end // 6 - -(-start // 6))
