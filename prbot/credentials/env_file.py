@@ -76,7 +76,7 @@ def parse(text: str, where: str) -> dict[str, str]:
             if assignment is None:
                 continue
             name, value = assignment
-            _check_name(name)
+            check_name(name)
             if name in variables:
                 raise ValueError(f"{name} is set twice")
         except ValueError as mistake:
@@ -114,7 +114,8 @@ def _escape(name: str, letter: str) -> str:
     return _ESCAPES[letter]
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """ValueError, which says why, for a variable that no credential may set."""
     reason = _REFUSED.get(name) or next(
         (why for start, why in _REFUSED_PREFIXES.items() if name.startswith(start)), None
     )

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from prbot.core.credentials import Credential, CredentialHalf, InitFiles, OidcToken
 from prbot.credentials import aws
-from prbot.credentials.env_file import EnvFile, parse
-from prbot.ports import Conflict, Given, NotFound, Purpose, Transient, Unavailable
+from prbot.credentials.env_file import EnvFile, check_name, parse
+from prbot.credentials.programs import printed_by
+from prbot.ports import Conflict, Given, NotFound, Purpose, Unavailable
 
-COMMAND_SECONDS = 30.0
 MOST_BYTES = 64 * 1024
-"""Of a command's output, a token, a netrc or a CLI configuration."""
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Of a token, a netrc or a CLI configuration."""
+_WHO_AT_AWS = frozenset(
+    {"AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ROLE_ARN"}
+    | {"AWS_WEB_IDENTITY_TOKEN_FILE"}
+)
 
 Named = Sequence[tuple[str, Credential]]
 
@@ -38,8 +40,10 @@ class CredentialReader:
         init_files: dict[str, bytes] = {}
         for name, credential in credentials:
             try:
-                environment |= _values(credential.half(purpose.phase), purpose)
-                files |= _tokens(credential.half(purpose.phase).oidc)
+                half = credential.half(purpose.phase)
+                for values in _values(half, purpose):
+                    environment = _over(environment, values)
+                files |= _tokens(half.oidc)
                 init_environment |= _from_files(credential.init.files)
                 init_files |= _for_init(credential.init)
             except Unavailable as problem:
@@ -48,13 +52,21 @@ class CredentialReader:
         return Given(environment, files, init_environment, init_files)
 
 
-def _values(half: CredentialHalf, purpose: Purpose) -> dict[str, str]:
-    values = _from_files(half.files)
+def _values(half: CredentialHalf, purpose: Purpose) -> Iterator[dict[str, str]]:
+    """What each source gives, in their order."""
+    for path in half.files:
+        yield EnvFile(path).read()
     for command in half.commands:
-        values |= _printed_by(command)
+        yield parse(printed_by(command), f"`{command[0]}`")
     if half.aws is not None:
-        values |= aws.assumed(half.aws, purpose)
-    return values
+        yield aws.assumed(half.aws, purpose)
+
+
+def _over(environment: Mapping[str, str], later: Mapping[str, str]) -> dict[str, str]:
+    """Both, and the later wins. AWS keys replace all that was said of who to be at AWS: another one's session token, or
+    a profile that the engine's room does not have, would make them useless."""
+    replaced = _WHO_AT_AWS if "AWS_ACCESS_KEY_ID" in later else frozenset()
+    return {**{name: value for name, value in environment.items() if name not in replaced}, **later}
 
 
 def _from_files(paths: Sequence[Path]) -> dict[str, str]:
@@ -64,30 +76,17 @@ def _from_files(paths: Sequence[Path]) -> dict[str, str]:
     return values
 
 
-def _printed_by(command: Sequence[str]) -> dict[str, str]:
-    """What an operator's program prints. It gets no environment but a PATH, and what it complains of stays unseen."""
-    program = command[0]
-    try:
-        done = subprocess.run(
-            list(command), capture_output=True, stdin=subprocess.DEVNULL, env={"PATH": PATH}, cwd="/",
-            timeout=COMMAND_SECONDS, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise Transient(f"`{program}` took longer than {COMMAND_SECONDS:.0f} s") from None
-    except OSError as error:
-        raise Conflict(f"`{program}` could not be started: {error.strerror}") from None
-    if done.returncode:
-        raise Conflict(f"`{program}` ended with exit code {done.returncode}; run it by hand to see why")
-    if len(done.stdout) > MOST_BYTES:
-        raise Conflict(f"`{program}` printed more than {MOST_BYTES} bytes; it should print NAME=value lines")
-    try:
-        return parse(done.stdout.decode(), f"`{program}`")
-    except UnicodeDecodeError:
-        raise Conflict(f"`{program}` printed something that is not UTF-8 text") from None
-
-
 def _tokens(oidc: OidcToken | None) -> dict[str, bytes]:
-    return {} if oidc is None else {oidc.variable: _content(oidc.file)}
+    if oidc is None:
+        return {}
+    try:
+        check_name(oidc.variable)
+    except ValueError as mistake:
+        raise Conflict(str(mistake)) from None
+    content = _content(oidc.file)
+    if not content.strip():
+        raise Conflict(f"{oidc.file} is empty: whatever renews the token has not written one")
+    return {oidc.variable: content}
 
 
 def _for_init(init: InitFiles) -> dict[str, bytes]:

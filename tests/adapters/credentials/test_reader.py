@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from prbot.core.credentials import AwsRole, Credential, CredentialHalf, InitFiles, OidcToken
 from prbot.core.ids import ProjectKey
-from prbot.credentials import aws, reader
+from prbot.credentials import aws, programs
 from prbot.credentials.env_file import EnvFile
 from prbot.credentials.reader import CredentialReader
 from prbot.ports import Conflict, Denied, NotFound, Purpose, Transient, Unavailable
+from tests.sts import Sts, sts_server
 
 PLAN = Purpose("plan", ProjectKey("acme/infra", "net", "default"), 7, "01run", "01entry")
 APPLY = replace(PLAN, phase="apply")
@@ -95,7 +97,7 @@ def test_only_what_is_beyond_the_phases_own_file_goes_on_record(tmp_path: Path) 
         (["/bin/sh", "-c", "sleep 60"], Transient, "took longer than"),
         (["/no/such/program"], Conflict, "could not be started: No such file"),
         (["/bin/sh", "-c", "echo planted-secret"], Conflict, ":1: expected NAME=value"),
-        (["/bin/sh", "-c", "head -c 100000 /dev/zero"], Conflict, "printed more than 65536 bytes"),
+        (["/usr/bin/yes", "planted-secret"], Conflict, "printed more than 65536 bytes"),
         (["/bin/sh", "-c", "printf '\\377'"], Conflict, "not UTF-8"),
         (["/bin/sh", "-c", "echo LD_PRELOAD=planted-secret"], Conflict, "LD_PRELOAD is not allowed"),
     ],
@@ -103,7 +105,7 @@ def test_only_what_is_beyond_the_phases_own_file_goes_on_record(tmp_path: Path) 
 def test_a_command_that_fails_is_named_and_shows_nothing(
     monkeypatch: pytest.MonkeyPatch, command: list[str], kind: type[Unavailable], said: str
 ) -> None:
-    monkeypatch.setattr(reader, "COMMAND_SECONDS", 0.3)
+    monkeypatch.setattr(programs, "SECONDS", 0.5)
     with pytest.raises(kind) as problem:
         CredentialReader().read(PLAN, [("cloud", half(commands=[command]))])
     assert str(problem.value).startswith("the credential `cloud` (plan) cannot be had: ")
@@ -117,6 +119,41 @@ def test_a_command_gets_nothing_of_the_servers_environment(monkeypatch: pytest.M
     assert set(given.environment) <= {"PATH"}
 
 
+def test_a_program_that_takes_too_long_is_killed_with_its_children(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(programs, "SECONDS", 0.5)
+    os.mkfifo(tmp_path / "held")
+    reading = os.open(tmp_path / "held", os.O_RDONLY | os.O_NONBLOCK)
+    command = ["/bin/sh", "-c", f"sleep 60 3>{tmp_path}/held & wait"]
+    with pytest.raises(Transient, match="took longer than"):
+        CredentialReader().read(PLAN, [("slow", half(commands=[command]))])
+    hung_up = select.poll()
+    hung_up.register(reading, 0)
+    assert hung_up.poll(10_000) == [(reading, select.POLLHUP)]  # nobody has it open for writing any more
+    os.close(reading)
+
+
+def test_keys_replace_all_that_was_said_of_who_to_be_at_aws(tmp_path: Path) -> None:
+    own = EnvFile(
+        file(tmp_path / "own", "AWS_PROFILE=dev\nAWS_ACCESS_KEY_ID=a\nAWS_SESSION_TOKEN=of-a\nAWS_REGION=eu-north-1\n")
+    )
+    keys = half(files=[file(tmp_path / "keys", "AWS_ACCESS_KEY_ID=b\nAWS_SECRET_ACCESS_KEY=c\n")])
+    given = CredentialReader(plan=own).read(PLAN, [("keys", keys)])
+    assert given.environment == {
+        "AWS_ACCESS_KEY_ID": "b", "AWS_SECRET_ACCESS_KEY": "c", "AWS_REGION": "eu-north-1",
+    }  # fmt: skip
+
+
+def test_an_empty_token_and_a_variable_that_is_not_allowed_are_told(tmp_path: Path) -> None:
+    empty = OidcToken(file=file(tmp_path / "token", "\n"))
+    with pytest.raises(Conflict, match="token is empty"):
+        CredentialReader().read(PLAN, [("oidc", half(oidc=empty))])
+    preload = OidcToken(file=file(tmp_path / "token", "x"), variable="LD_PRELOAD")
+    with pytest.raises(Conflict, match="LD_PRELOAD is not allowed here"):
+        CredentialReader().read(PLAN, [("oidc", half(oidc=preload))])
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     for missing in (half(files=[tmp_path / "none"]), half(oidc=OidcToken(file=tmp_path / "none"))):
         with pytest.raises(NotFound, match=r"`cloud` \(plan\) cannot be had: .*none: there is no such"):
@@ -124,13 +161,10 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 # -- AWS --------------------------------------------------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def sts() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+@pytest.fixture
+def sts() -> Iterator[Sts]:
+    with sts_server() as server:
+        yield server
 
 
 ROLE = "arn:aws:iam::123456789012:role/prbot-plan"
@@ -141,18 +175,62 @@ def role(tmp_path: Path, url: str, **more: object) -> AwsRole:
     return AwsRole.model_validate({"role": ROLE, "region": "eu-north-1", "source": keys, "endpoint_url": url, **more})
 
 
-def test_a_role_is_assumed_and_the_session_names_its_run(tmp_path: Path, sts: str) -> None:
-    given = CredentialReader().read(PLAN, [("aws", half(aws=role(tmp_path, sts)))]).environment
+def test_a_role_is_assumed_and_the_session_names_its_run(tmp_path: Path, sts: Sts) -> None:
+    given = CredentialReader().read(PLAN, [("aws", half(aws=role(tmp_path, sts.url)))]).environment
     assert set(given) == {
         "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION",
     }  # fmt: skip
     assert given["AWS_REGION"] == "eu-north-1"
     assert "planted-secret" not in given.values()
     client = boto3.client(
-        "sts", endpoint_url=sts, region_name="eu-north-1", aws_access_key_id=given["AWS_ACCESS_KEY_ID"],
+        "sts", endpoint_url=sts.url, region_name="eu-north-1", aws_access_key_id=given["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=given["AWS_SECRET_ACCESS_KEY"], aws_session_token=given["AWS_SESSION_TOKEN"],
     )  # fmt: skip
     assert client.get_caller_identity()["Arn"].endswith("assumed-role/prbot-plan/prbot-acme-infra-7-01run")
+
+
+def test_the_session_carries_the_run_in_its_tags_and_hands_them_on(tmp_path: Path, sts: Sts) -> None:
+    CredentialReader().read(
+        APPLY, [("aws", Credential(apply=CredentialHalf(aws=role(tmp_path, sts.url, seconds=900))))]
+    )
+    (asked,) = sts.asked()
+    assert asked["RoleArn"] == ROLE
+    assert asked["DurationSeconds"] == "900"
+    assert asked["RoleSessionName"] == "prbot-acme-infra-7-01run"
+    said = {
+        "Repository": "acme/infra", "Project": "net:default", "PullRequest": "7", "Run": "01run", "Phase": "apply",
+        "AuditEntry": "01entry",
+    }  # fmt: skip
+    names = {asked[f"Tags.member.{number}.Key"]: asked[f"Tags.member.{number}.Value"] for number in range(1, 7)}
+    assert names == said
+    assert {asked[f"TransitiveTagKeys.member.{number}"] for number in range(1, 7)} == set(said)
+
+
+def test_a_plan_never_assumes_the_role_of_an_apply_half(tmp_path: Path, sts: Sts) -> None:
+    plan, apply = ROLE, ROLE.replace("plan", "apply")
+    both = Credential(
+        plan=CredentialHalf(aws=role(tmp_path, sts.url)), apply=CredentialHalf(aws=role(tmp_path, sts.url, role=apply))
+    )
+    CredentialReader().read(PLAN, [("aws", both)])
+    assert [each["RoleArn"] for each in sts.asked()] == [plan]
+    CredentialReader().read(APPLY, [("aws", both)])
+    assert [each["RoleArn"] for each in sts.asked()] == [plan, apply]
+
+
+def test_without_a_source_the_servers_own_identity_assumes_the_role(
+    tmp_path: Path, sts: Sts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    own = half(aws=role(tmp_path, sts.url, source=None))
+    with pytest.raises(Conflict, match="no AWS identity of its own here; name a file with keys as the role's `source`"):
+        CredentialReader().read(PLAN, [("aws", own)])
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIASERVER")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-the-server")
+    assert "AKIASERVER" not in CredentialReader().read(PLAN, [("aws", own)]).environment.values()
 
 
 def test_names_and_tags_are_what_sts_takes() -> None:
@@ -167,38 +245,50 @@ def test_names_and_tags_are_what_sts_takes() -> None:
     assert all(len(value) <= 256 for value in said.values())
 
 
-def test_an_unreachable_sts_is_transient_and_an_incomplete_source_is_named(tmp_path: Path, sts: str) -> None:
+def test_an_unreachable_sts_is_transient_and_an_incomplete_source_is_named(tmp_path: Path, sts: Sts) -> None:
     closed = role(tmp_path, "http://127.0.0.1:9")
     with pytest.raises(Transient, match=r"`aws` \(plan\) cannot be had: STS in eu-north-1 could not be asked"):
         CredentialReader().read(PLAN, [("aws", half(aws=closed))])
-    bare = role(tmp_path, sts, source=file(tmp_path / "bare", "AWS_ACCESS_KEY_ID=x\n"))
+    bare = role(tmp_path, sts.url, source=file(tmp_path / "bare", "AWS_ACCESS_KEY_ID=x\n"))
     with pytest.raises(Conflict, match="lacks AWS_SECRET_ACCESS_KEY"):
         CredentialReader().read(PLAN, [("aws", half(aws=bare))])
 
 
-def test_a_refusal_names_role_and_session_and_what_the_trust_policy_needs(tmp_path: Path, sts_that_denies: str) -> None:
-    with pytest.raises(Denied) as problem:
-        CredentialReader().read(PLAN, [("aws", half(aws=role(tmp_path, sts_that_denies)))])
-    said = str(problem.value)
-    assert ROLE in said
-    assert "prbot-acme-infra-7-01run" in said
-    assert "sts:TagSession" in said
-    assert "planted-secret" not in said
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "said"),
+    [
+        (403, "AccessDenied", Denied, "its trust policy must allow sts:AssumeRole and sts:TagSession"),
+        (403, "InvalidClientTokenId", Denied, "are wrong or have expired"),
+        (400, "ValidationError", Conflict, "shorter than `seconds` says"),
+        (403, "RegionDisabledException", Conflict, "activate STS for the region"),
+        (400, "Throttling", Transient, "(Throttling)"),
+        (500, "InternalFailure", Transient, "(InternalFailure)"),
+        (400, "MalformedPolicyDocument", Conflict, "(MalformedPolicyDocument)"),
+    ],
+)
+def test_a_refusal_names_role_and_session_and_what_to_do(
+    tmp_path: Path, status: int, code: str, kind: type[Unavailable], said: str
+) -> None:
+    with refusing(status, code) as url, pytest.raises(kind) as problem:
+        CredentialReader().read(PLAN, [("aws", half(aws=role(tmp_path, url)))])
+    message = str(problem.value)
+    assert f"STS refused {ROLE} to the session prbot-acme-infra-7-01run ({code})" in message
+    assert said in message
+    assert "planted-secret" not in message
 
 
-@pytest.fixture
-def sts_that_denies() -> Iterator[str]:
-    """An STS that denies, in the words of the real one."""
+@contextmanager
+def refusing(status: int, code: str) -> Iterator[str]:
+    """An STS that refuses, in the form of the real one, and tells its reason with a secret in it."""
     body = (
-        b'<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
-        b"<Code>AccessDenied</Code><Message>User: x is not authorized to perform: sts:AssumeRole</Message></Error>"
-        b"<RequestId>1</RequestId></ErrorResponse>"
-    )
+        '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
+        f"<Code>{code}</Code><Message>not to planted-secret</Message></Error><RequestId>1</RequestId></ErrorResponse>"
+    ).encode()
 
     class Refuse(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(403)
+            self.send_response(status)
             self.send_header("Content-Type", "text/xml")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -210,7 +300,9 @@ def sts_that_denies() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Refuse)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join(10)
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
