@@ -419,6 +419,18 @@ def test_a_forge_that_does_not_answer_is_said_once_and_asked_again_the_next_time
     assert app.holder("net") == 1
 
 
+def test_a_repository_that_the_forge_fails_on_comes_last_the_next_time(tmp_path: Path) -> None:
+    with deaf(tmp_path, repo_allowlist="acme/before,acme/infra") as (app, _):
+        app.world.repo("acme/before", {"README.md": "read me\n"})
+        rounds = reconcile.Rounds()
+        app.world.fail_next("list_pulls", 502, times=3)
+        reconcile.execute(app.services, rounds)
+        before = len(app.world.requests)
+        reconcile.execute(app.services, rounds)
+        paths = [each.path for each in app.world.requests[before:]]
+        assert paths == [f"/api/v3/repos/acme/{name}/pulls" for name in ("infra", "before")]
+
+
 def test_a_repository_that_cannot_be_seen_does_not_keep_the_others_waiting(tmp_path: Path) -> None:
     with deaf(tmp_path, repo_allowlist="acme/gone,acme/infra") as (app, infra):
         pull = infra.open_pull(by="al", files=change(infra, 2))
