@@ -92,8 +92,9 @@ class Forge(Protocol):
         """The repositories that our credentials are for, as `owner/name`."""
         ...
 
-    def left(self) -> float:
-        """How much of what we may ask in this hour is left, from 0 to 1; 1 while the forge has not said."""
+    def left(self, repo: str) -> float:
+        """How much of what we may ask about a repository in this hour is left, from 0 to 1; 1 while the forge has not
+        said."""
         ...
 
     def reviews(self, key: PullKey) -> list[Review]:

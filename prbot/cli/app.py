@@ -62,6 +62,7 @@ def init(
     github_token_file: Annotated[str | None, typer.Option(help="The file that holds, or shall hold, a token.")] = None,
     github_app_id: Annotated[str | None, typer.Option(help="Instead of a token: a GitHub App's id.")] = None,
     github_app_key_file: Annotated[str | None, typer.Option(help="The file of that App's private key.")] = None,
+    github_app_webhook_secret_file: Annotated[str | None, typer.Option(help="Of its webhook's secret; or new.")] = None,
     plan_env_file: Annotated[str | None, typer.Option(help="Credentials of plans, NAME=value lines; or none.")] = None,
     apply_env_file: Annotated[str | None, typer.Option(help="Credentials of applies; those of plans.")] = None,
     run_by: Annotated[str | None, typer.Option(help="systemd or compose.")] = None,
@@ -71,7 +72,8 @@ def init(
 
     given = {
         "repos": repos, "public-url": public_url, "github-token-file": github_token_file,
-        "github-app-id": github_app_id, "github-app-key-file": github_app_key_file, "plan-env-file": plan_env_file,
+        "github-app-id": github_app_id, "github-app-key-file": github_app_key_file,
+        "github-app-webhook-secret-file": github_app_webhook_secret_file, "plan-env-file": plan_env_file,
         "apply-env-file": apply_env_file, "run-by": run_by,
     }  # fmt: skip
     run(place, given, yes=yes)

@@ -120,6 +120,9 @@ def _github(place: Path, questions: Questions) -> Path | App:
     return App(
         questions.ask("github-app-id", "    The App's id", _app_id),
         questions.ask("github-app-key-file", "    The file of its private key", _file),
+        questions.ask(
+            "github-app-webhook-secret-file", "    The file of its webhook's secret, or new", _file_or_new, "new"
+        ),
     )
 
 
@@ -144,6 +147,10 @@ def _file(text: str) -> Path:
     if not text or not path.is_file():
         raise ValueError(f"{path if text else 'nothing'} is not a file that is there")
     return path
+
+
+def _file_or_new(text: str) -> Path | None:
+    return None if text.lower() in ("", "new") else _file(text)
 
 
 def _file_or_none(text: str) -> Path | None:

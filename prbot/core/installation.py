@@ -23,10 +23,11 @@ UNITS: Mapping[RunBy, str] = {"systemd": "prbot.service", "compose": "compose.ya
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """A GitHub App, by its id, and the file of its private key."""
+    """A GitHub App, by its id, the file of its private key, and that of its webhook's secret where there is one."""
 
     id: str
     key_file: PurePath
+    webhook_secret_file: PurePath | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,11 @@ class Answers:
     run_by: RunBy
     plan_env_file: PurePath | None = None
     apply_env_file: PurePath | None = None
+
+    @property
+    def known_secret(self) -> PurePath | None:
+        """The file of a webhook secret that GitHub knows already."""
+        return self.github.webhook_secret_file if isinstance(self.github, App) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +119,9 @@ def run_by(text: str) -> RunBy:
 def files(place: PurePath, answers: Answers, host: Host, webhook_secret: str) -> list[NewFile]:
     """Everything that is written into the directory `place`, an absolute path."""
     unit = _systemd(place, host) if answers.run_by == "systemd" else _compose(place, answers, host)
+    secret = [] if answers.known_secret else [NewFile(WEBHOOK_SECRET, webhook_secret + "\n", 0o600)]
     return [
-        NewFile(WEBHOOK_SECRET, webhook_secret + "\n", 0o600),
+        *secret,
         NewFile(SETTINGS, _settings(place, answers, host)),
         NewFile(RULES, _RULES),
         NewFile(UNITS[answers.run_by], unit),
@@ -128,7 +135,7 @@ def _settings(place: PurePath, answers: Answers, host: Host) -> str:
         "bind": f"127.0.0.1:{PORT}",
         "data_dir": str(place / DATA),
         "rules": str(place / RULES),
-        "github_webhook_secret_file": str(place / WEBHOOK_SECRET),
+        "github_webhook_secret_file": str(answers.known_secret or place / WEBHOOK_SECRET),
     }
     if isinstance(answers.github, App):
         values |= {"github_app_id": answers.github.id, "github_app_key_file": str(answers.github.key_file)}
@@ -189,7 +196,7 @@ def _compose(place: PurePath, answers: Answers, host: Host) -> str:
 def _outside(place: PurePath, answers: Answers) -> list[PurePath]:
     """The files that the settings name and that do not lie in the directory."""
     github = answers.github.key_file if isinstance(answers.github, App) else answers.github
-    named = (github, answers.plan_env_file, answers.apply_env_file)
+    named = (github, answers.known_secret, answers.plan_env_file, answers.apply_env_file)
     return list(dict.fromkeys(each for each in named if each is not None and not each.is_relative_to(place)))
 
 
@@ -204,7 +211,7 @@ def next_steps(place: PurePath, answers: Answers, host: Host) -> str:
     parts = {
         "github": _credential_steps(answers.github),
         "url": f"{answers.public_url}/webhooks/github",
-        "secret": place / WEBHOOK_SECRET,
+        "secret": answers.known_secret or place / WEBHOOK_SECRET,
         "doctor": f"prbot doctor --config {settings}",
         "start": f"sudo systemctl enable --now {place / UNITS['systemd']}",
         "trial": f"     (or, to try it here first: prbot serve --config {settings})\n",

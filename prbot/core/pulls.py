@@ -138,7 +138,7 @@ class Status:
     target_url: str = ""
 
 
-CheckConclusion = Literal["success", "failure", "action_required"]
+CheckConclusion = Literal["success", "failure", "action_required", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)

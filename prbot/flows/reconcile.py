@@ -7,7 +7,6 @@ did. What moved is held against how prbot last acted on it (prbot.core.missed).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -51,8 +50,8 @@ class Rounds:
     """Repositories whose locks were held against the forge since the process began."""
     found: tuple[str, ...] = ()
     found_at: datetime = _EVER
-    next: str = ""
-    """Where to begin, if the last round did not come to its end."""
+    after: str = ""
+    """The repository that the last round did not come beyond: the next one begins with those after it."""
     asked_again: int = 0
     told: set[str] = field(default_factory=set)
 
@@ -75,23 +74,25 @@ def execute(services: Services, rounds: Rounds) -> None:
     """One round over all repositories. The caller has taken the slot. What cannot be asked now is left to the next."""
     _finish_statuses(services, begun=rounds.begun)
     rounds.begun = True
-    for repo in _in_turn(_repositories(services, rounds), rounds.next):
-        rounds.next = repo
-        if services.forge.left() < RESERVE:
-            rounds.tell("allowance", "reconcile waits: little is left of what we may ask in this hour", reserve=RESERVE)
-            return
-        rounds.well("allowance")
+    scarce = False
+    for repo in _in_turn(_repositories(services, rounds), rounds.after):
         try:
-            _reconcile(services, rounds, repo)
+            if services.forge.left(repo) >= RESERVE:
+                _reconcile(services, rounds, repo)
+                rounds.well(repo)
+                continue
+            rounds.tell("allowance", "reconcile waits: little is left of what we may ask in this hour", repository=repo)
+            scarce = True
         except Transient as problem:
             rounds.tell("forge", "reconcile waits", repository=repo, why=str(problem))
+            rounds.after = repo
             return
         except Unavailable as problem:
             rounds.tell(repo, "not reconciled", repository=repo, why=str(problem))
-            continue
-        rounds.well("forge")
-        rounds.well(repo)
-    rounds.next = ""
+    rounds.after = ""
+    rounds.well("forge")
+    if not scarce:
+        rounds.well("allowance")
 
 
 # -- which repositories -----------------------------------------------------------------------------------------------
@@ -110,10 +111,9 @@ def _repositories(services: Services, rounds: Rounds) -> list[str]:
     return [by_name[name] for name in sorted(by_name)]
 
 
-def _in_turn(repos: list[str], first: str) -> Iterator[str]:
-    start = repos.index(first) if first in repos else 0
-    yield from repos[start:]
-    yield from repos[:start]
+def _in_turn(repos: list[str], after: str) -> list[str]:
+    start = repos.index(after) + 1 if after in repos else 0
+    return repos[start:] + repos[:start]
 
 
 # -- one repository ---------------------------------------------------------------------------------------------------

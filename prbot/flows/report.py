@@ -96,6 +96,7 @@ def want_all(
         checks.want_permission(services, tx, pull)
     if gate is not None:
         want_status(tx, pull.key, pull.head_sha, gate)
+    _end_what_is_left_behind(tx, pull)
     applies = [each for each in every if each.goal is Goal.APPLY]
     for operation in applies:
         _want_apply_comment(services, tx, pull, operation)
@@ -106,6 +107,21 @@ def want_all(
             want_status(tx, pull.key, str(sha), status)
         if services.rules(pull.repo).deployments:
             deployments.want(services, tx, pull.key, runs.of_pull(tx, pull.key, Goal.APPLY))
+
+
+def _end_what_is_left_behind(tx: Session, pull: PullRow) -> None:
+    """Nothing stays pending on a commit that the pull request has moved on from."""
+    said = f"given up: {pull.head_sha[:7]} took its place"
+    for post in posts.of_pull(tx, pull.key):
+        sha, _, name = post.key.partition(" ")
+        if sha in (pull.head_sha, pull.merge_sha):
+            continue
+        body = json.loads(post.body) if post.kind in (posts.STATUS, posts.CHECK) else {}
+        if post.kind == posts.STATUS and body["state"] == "pending":
+            want_status(tx, pull.key, sha, Status(name, "error", said))
+        elif post.kind == posts.CHECK and body["conclusion"] is None:
+            ended = {**body, "conclusion": "cancelled", "title": said, "summary": f"{said}."}
+            posts.want(tx, pull.key, posts.CHECK, post.key, [json.dumps(ended, sort_keys=True)])
 
 
 def _want_plan_comment(

@@ -41,6 +41,8 @@ class Budget:
         self._writes: deque[float] = deque(maxlen=WRITES_PER_HOUR)
         self._held_until = float("-inf")
         self.used_at = clock()
+        self.allowance: RateLimit | None = None
+        """As the latest reply told it; None before the first."""
 
     def spend(self, *, write: bool) -> None:
         """Account for one request that is about to be sent. Transient, with the seconds to wait, if it must not be."""

@@ -97,12 +97,12 @@ class GitHubForge:
     def clone_token(self, repo: str, refused: str = "") -> str:
         return self._tokens.clone_token(repo, refused)
 
-    def budget(self) -> RateLimit | None:
+    def budget(self, repo: str = "") -> RateLimit | None:
         """GitHub's hourly allowance as of its latest reply; None before the first."""
-        return self._github.rate_limit
+        return self._github.allowance(repo)
 
-    def left(self) -> float:
-        known = self._github.rate_limit
+    def left(self, repo: str) -> float:
+        known = self.budget(repo)
         if known is None or known.limit <= 0 or known.reset_at <= datetime.now(UTC):
             return 1.0
         return known.remaining / known.limit

@@ -73,7 +73,10 @@ class Transport:
         self._on_request = on_request
         self._sleep = sleep
         self._budgets = Budgets(clock)
-        self.rate_limit: RateLimit | None = None
+
+    def allowance(self, repo: str) -> RateLimit | None:
+        """What GitHub said last of the hourly allowance that requests about `repo` are at the cost of."""
+        return self._budgets.of(self._tokens.payer(repo)).allowance
 
     def get(self, route: str, repo: str = "", query: Mapping[str, str] | None = None, **parts: str | int) -> Any:
         """The document at `route`, whose `{…}` are filled with `repo` and `parts`."""
@@ -132,7 +135,7 @@ class Transport:
         if reply.status == 401 and self._tokens.drop(request.repo, token):
             token = self._tokens.token(request.repo)
             reply = self._timed(request, token)
-        self.rate_limit = rate_limit(reply.headers) or self.rate_limit
+        budget.allowance = rate_limit(reply.headers) or budget.allowance
         wait = wait_asked_for(reply)
         if wait is not None and concerns_rest(reply.headers):
             budget.hold(wait)

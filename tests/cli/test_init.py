@@ -186,6 +186,13 @@ def test_an_app_is_named_by_its_id_and_key_file() -> None:
     values = yaml.safe_load(written(answers(github=App("7", PurePosixPath("/k.pem"))))["prbot.yaml"])
     assert (values["github_app_id"], values["github_app_key_file"]) == ("7", "/k.pem")
     assert "github_token_file" not in values
+    assert values["github_webhook_secret_file"].endswith("/webhook-secret")
+
+
+def test_the_webhook_secret_that_an_app_was_made_with_is_used_and_no_other_is_made() -> None:
+    files = written(answers(github=App("7", PurePosixPath("/k.pem"), PurePosixPath("/k.secret"))))
+    assert yaml.safe_load(files["prbot.yaml"])["github_webhook_secret_file"] == "/k.secret"
+    assert "webhook-secret" not in files
 
 
 # -- how it is run ----------------------------------------------------------------------------------------------------

@@ -181,6 +181,7 @@ def test_a_comment_that_is_polled_and_told_late_and_twice_is_acted_on_once(
     look(app)
     assert len(app.audit("command.accepted")) == 2
     assert len(app.runs(pull)) == 2
+    assert {each.status_code for each in app.world.deliveries} == {202}
 
 
 def test_a_comment_that_was_told_is_not_found_again(told: tuple[Story, SandboxRepo]) -> None:
@@ -416,6 +417,18 @@ def test_a_forge_that_does_not_answer_is_said_once_and_asked_again_the_next_time
     assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["reconcile waits"]
     look(app)
     assert app.holder("net") == 1
+
+
+def test_a_repository_that_the_forge_fails_on_comes_last_the_next_time(tmp_path: Path) -> None:
+    with deaf(tmp_path, repo_allowlist="acme/before,acme/infra") as (app, _):
+        app.world.repo("acme/before", {"README.md": "read me\n"})
+        rounds = reconcile.Rounds()
+        app.world.fail_next("list_pulls", 502, times=3)
+        reconcile.execute(app.services, rounds)
+        before = len(app.world.requests)
+        reconcile.execute(app.services, rounds)
+        paths = [each.path for each in app.world.requests[before:]]
+        assert paths == [f"/api/v3/repos/acme/{name}/pulls" for name in ("infra", "before")]
 
 
 def test_a_repository_that_cannot_be_seen_does_not_keep_the_others_waiting(tmp_path: Path) -> None:

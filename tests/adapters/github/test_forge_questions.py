@@ -337,12 +337,12 @@ def test_what_is_left_of_the_hour_is_what_github_said_last_until_the_hour_is_ove
         limits = {"limit": "5000", "remaining": str(remaining), "reset": str(int(reset))}
         return Answer(body=user("prbot-bot"), headers={f"X-RateLimit-{name}": value for name, value in limits.items()})
 
-    assert forge.left() == 1
+    assert forge.left("acme/infra") == 1
     github.on("GET /user", told(1000, time.time() + 600), told(10, time.time() - 1))
     forge.check()
-    assert forge.left() == 0.2
+    assert forge.left("acme/infra") == 0.2
     forge.check()
-    assert forge.left() == 1
+    assert forge.left("acme/infra") == 1
 
 
 def test_the_repositories_of_a_token_are_those_of_its_owner(github: ScriptedGitHub, forge: GitHubForge) -> None:
