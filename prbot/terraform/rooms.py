@@ -8,7 +8,7 @@ import select
 import shutil
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,7 +75,8 @@ class Door:
             return None
         if self._room.network is not None:
             self._stack.enter_context(self._room.network.of(pid, self._gone))
-        os.write(self._go, b"go")
+        with suppress(BrokenPipeError):  # the room broke down meanwhile: its end and its words tell
+            os.write(self._go, b"go")
         return Inside(pid, Supervisor(pid, self._room.allowance, self._room.trees))
 
     def _who(self) -> int | None:
