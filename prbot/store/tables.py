@@ -73,6 +73,10 @@ class InboxEvent(SQLModel, table=True):
     says: str | None = None
     """What must be acted on once only, however often and by whichever way one hears of it: `comment <id>`."""
     created_at: datetime = _when()
+    attempts: int = 0
+    """How often it was tried and refused."""
+    retry_at: datetime | None = _when(nullable=True)
+    """When it is tried again, after a refusal that may not last."""
     handled_at: datetime | None = _when(nullable=True)
     error: str = ""
 
@@ -132,6 +136,8 @@ class Operation(SQLModel, table=True):
     comment_id: int | None = None
     head_sha: str
     base_sha: str
+    base_branch: str = ""
+    """Where the pull request was to be merged when this began; approvals of plans for another branch are void."""
     whole: bool = True
     """Whether it covers every project that the pull request affects; False when `-d`, `-p` or `-w` chose some."""
     conflict: list[str] | None = _json()
@@ -191,6 +197,16 @@ class Run(SQLModel, table=True):
     reference: str | None = None
     """For an apply: the run whose shown plan is what was approved; itself once it was held and shown."""
     attempt: int = 1
+    applying_at: datetime | None = _when(nullable=True)
+    """When the engine was told to apply; None if it never was."""
+    stale_tries: int = 0
+    """How often the state moved between its plan and its apply, so that it began anew."""
+    comes_after: list[list[str]] = _json()
+    """For an apply: the projects (directory, workspace) of the same merge that it reads, which are applied first."""
+    state_change: dict[str, Any] | None = _json()
+    """Where the state was and where the pull request puts it, when the two differ."""
+    left_out: list[str] = _json()
+    """Paths that were left out on purpose of what the project reads, for the comment."""
     input_digest: str = ""
     admitted_at: datetime | None = _when(nullable=True)
     started_at: datetime | None = _when(nullable=True)
@@ -198,6 +214,8 @@ class Run(SQLModel, table=True):
     cancel_requested_at: datetime | None = _when(nullable=True)
     superseded: bool = False
     """Cancelled because something newer takes its place."""
+    ended_by: str = ""
+    """Who cancelled or discarded it; empty when it ended by itself."""
     error: str = _text()
     summary: dict[str, Any] | None = _json()
     fingerprint: str = ""
@@ -250,6 +268,26 @@ class Claim(SQLModel, table=True):
     pull: int = Field(primary_key=True)
     since: datetime = _when()
     merged_position: int | None = None
+
+
+class OrphanRow(SQLModel, table=True):
+    """A project whose directory a merge removed while its state stayed. It is listed until it is brought back,
+    destroyed, or forgotten by command."""
+
+    __tablename__ = "prbot_orphan"
+
+    repo: str = Field(primary_key=True)
+    dir: str = Field(primary_key=True)
+    workspace: str = Field(primary_key=True)
+    pull: int
+    """The pull request that removed it."""
+    merge_sha: str
+    before_sha: str
+    """The base branch's commit just before: its configuration is there."""
+    since: datetime = _when()
+    ended_at: datetime | None = _when(nullable=True)
+    ended_by: str = ""
+    reason: str = _text()
 
 
 class Slot(SQLModel, table=True):
@@ -348,3 +386,8 @@ class Post(SQLModel, table=True):
     hide: bool = False
     hidden: bool = False
     failure: str = ""
+    """Why the forge refused it last; empty once it took it."""
+    attempts: int = 0
+    """How often the forge refused it."""
+    retry_at: datetime | None = _when(nullable=True)
+    """When it is sent again after a refusal; None when it is not waiting for that."""

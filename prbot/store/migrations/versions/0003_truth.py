@@ -1,0 +1,69 @@
+"""What the gate and the apply must know for certain"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+import sqlmodel.sql.sqltypes
+from alembic import op
+
+import prbot.store.database
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+_TEXT = sqlmodel.sql.sqltypes.AutoString()
+
+
+def _when(name: str) -> sa.Column[Any]:
+    return sa.Column(name, prbot.store.database.UtcDateTime(), nullable=True)
+
+
+def _count(name: str) -> sa.Column[Any]:
+    return sa.Column(name, sa.Integer(), nullable=False, server_default="0")
+
+
+def _word(name: str) -> sa.Column[Any]:
+    return sa.Column(name, _TEXT, nullable=False, server_default="")
+
+
+def _list(name: str) -> sa.Column[Any]:
+    return sa.Column(name, sa.JSON(), nullable=True)
+
+
+_ADDED = {
+    "prbot_inbox": (_count("attempts"), _when("retry_at")),
+    "prbot_operation": (_word("base_branch"),),
+    "prbot_run": (
+        _when("applying_at"),
+        _count("stale_tries"),
+        _list("comes_after"),
+        _list("state_change"),
+        _list("left_out"),
+        _word("ended_by"),
+    ),
+    "prbot_post": (_count("attempts"), _when("retry_at")),
+}
+
+
+def upgrade() -> None:
+    for table, columns in _ADDED.items():
+        for column in columns:
+            op.add_column(table, column)
+    op.create_table(
+        "prbot_orphan",
+        sa.Column("repo", _TEXT, nullable=False),
+        sa.Column("dir", _TEXT, nullable=False),
+        sa.Column("workspace", _TEXT, nullable=False),
+        sa.Column("pull", sa.Integer(), nullable=False),
+        sa.Column("merge_sha", _TEXT, nullable=False),
+        sa.Column("before_sha", _TEXT, nullable=False),
+        sa.Column("since", prbot.store.database.UtcDateTime(), nullable=False),
+        _when("ended_at"),
+        sa.Column("ended_by", _TEXT, nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("repo", "dir", "workspace"),
+    )
