@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
@@ -31,7 +31,7 @@ def class_of(goal: Goal, trigger: str) -> RunClass:
 
 @dataclass(frozen=True, slots=True)
 class PendingRun:
-    """A run that could start. Ids sort by the time at which they were made."""
+    """A run that could start."""
 
     id: str
     kind: RunClass
@@ -47,15 +47,16 @@ class AdmissionLimits:
 
 
 def admit(
-    pending: Collection[PendingRun],
+    pending: Sequence[PendingRun],
     running: Collection[ProjectKey],
     limits: AdmissionLimits,
     last_admitted: Mapping[str, datetime],
 ) -> list[str]:
     """The ids of the pending runs that may start, in the order in which they should.
 
-    `running` holds the project of each run that was admitted and has not ended. `last_admitted` says when each
-    repository last had its turn; the one that has waited longest is next, so that none can starve another of its class.
+    `pending` is in the order in which they were made. `running` holds the project of each run that was admitted and has
+    not ended. `last_admitted` says when each repository last had its turn; the one that has waited longest is next, so
+    that none can starve another of its class.
     """
     busy = set(running)
     load = Counter(project.repo for project in running)
@@ -66,7 +67,7 @@ def admit(
         ready = [run for run in pending if run.project not in busy and _has_room(run.project.repo, load, limits)]
         if not ready:
             break
-        run = min(ready, key=lambda each: (each.kind, turn.get(each.project.repo, -1), each.id))
+        run = min(ready, key=lambda each: (each.kind, turn.get(each.project.repo, -1)))
         admitted.append(run.id)
         busy.add(run.project)
         load[run.project.repo] += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from sqlmodel import Session, col, select
 
@@ -35,9 +36,10 @@ def claim(services: Services, tx: Session, project: ProjectKey, pull: int, merge
     before = queue_of(tx, project)
     row = tx.get(Claim, (project.repo, project.dir, project.workspace, pull))
     if row is None:
-        row = Claim(
-            repo=project.repo, dir=project.dir, workspace=project.workspace, pull=pull, since=services.clock.now()
-        )
+        # Behind those who are there, also when the clock was set back since they came.
+        after = [each.since + timedelta(microseconds=1) for each in before]
+        since = max([services.clock.now(), *after])
+        row = Claim(repo=project.repo, dir=project.dir, workspace=project.workspace, pull=pull, since=since)
     row.merged_position = merged_position if merged_position is not None else row.merged_position
     tx.add(row)
     tx.flush()

@@ -283,7 +283,7 @@ def _carry(tx: Session, run: Run) -> None:
     before = [
         each
         for each in runs.of_pull(tx, run.pull_key, Goal.PLAN)
-        if each.project == run.project and each.fingerprint and each.id < run.id and each.shown_at is not None
+        if each.project == run.project and each.fingerprint and each.seq < run.seq and each.shown_at is not None
     ]
     if not before:
         run.carries = None

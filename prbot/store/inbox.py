@@ -75,7 +75,7 @@ def waiting(tx: Session, pull: PullKey) -> list[InboxEvent]:
     query = select(InboxEvent).where(
         InboxEvent.repo == pull.repo, InboxEvent.pull == pull.number, col(InboxEvent.handled_at).is_(None)
     )
-    return list(tx.exec(query.order_by(col(InboxEvent.id))))
+    return list(tx.exec(query.order_by(col(InboxEvent.seq))))
 
 
 def comments_by(tx: Session, pull: PullKey, login: str, since: datetime) -> list[CommentEvent]:

@@ -106,7 +106,7 @@ def recent_runs(tx: Session, pull: PullKey | None = None) -> Sequence[Run]:
     query = select(Run)
     if pull is not None:
         query = query.where(Run.repo == pull.repo, Run.pull == pull.number)
-    return tx.exec(query.order_by(col(Run.id).desc()).limit(PAGE)).all()
+    return tx.exec(query.order_by(col(Run.seq).desc()).limit(PAGE)).all()
 
 
 def output_of(tx: Session, run: str) -> Sequence[RunOutput]:

@@ -27,7 +27,7 @@ def step(tx: Session, run: Run, new: RunStatus, now: datetime) -> None:
 
 def of_pull(tx: Session, pull: PullKey, goal: Goal | None = None) -> list[Run]:
     """The runs of a pull request, oldest first."""
-    query = select(Run).where(Run.repo == pull.repo, Run.pull == pull.number).order_by(Run.id)
+    query = select(Run).where(Run.repo == pull.repo, Run.pull == pull.number).order_by(col(Run.seq))
     if goal is not None:
         query = query.where(Run.goal == goal)
     return list(tx.exec(query))
@@ -45,12 +45,12 @@ def of_operation(tx: Session, operation: str) -> list[Run]:
 def operations(tx: Session, pull: PullKey) -> list[Operation]:
     """The operations of a pull request, oldest first."""
     query = select(Operation).where(Operation.repo == pull.repo, Operation.pull == pull.number)
-    return list(tx.exec(query.order_by(col(Operation.id))))
+    return list(tx.exec(query.order_by(col(Operation.seq))))
 
 
 def with_status(tx: Session, statuses: Collection[RunStatus]) -> Sequence[Run]:
     """All runs in one of the statuses, oldest first."""
-    return tx.exec(select(Run).where(col(Run.status).in_(list(statuses))).order_by(col(Run.id))).all()
+    return tx.exec(select(Run).where(col(Run.status).in_(list(statuses))).order_by(col(Run.seq))).all()
 
 
 def unapplied(tx: Session, project: ProjectKey) -> list[Run]:
@@ -61,7 +61,7 @@ def unapplied(tx: Session, project: ProjectKey) -> list[Run]:
         Run.workspace == project.workspace,
         Run.goal == Goal.APPLY,
     )
-    last = {run.pull: run for run in tx.exec(query.order_by(col(Run.id))) if run.status is not RunStatus.SUPERSEDED}
+    last = {run.pull: run for run in tx.exec(query.order_by(col(Run.seq))) if run.status is not RunStatus.SUPERSEDED}
     return [run for run in last.values() if run.status in BLOCKS_PROJECT]
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Index, Text, UniqueConstraint, text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import JSON, Column, Index, Integer, Text, UniqueConstraint, event, func, text
+from sqlalchemy.orm import UOWTransaction
+from sqlmodel import Field, Session, SQLModel, col, select
 
 from prbot.core.ids import ProjectKey, PullKey, Repo
 from prbot.core.runs import Goal, RunStatus
@@ -23,6 +24,11 @@ def _json() -> Any:
 
 def _text(default: str = "") -> Any:
     return Field(default=default, sa_column=Column(Text, nullable=False))
+
+
+def _seq() -> Any:
+    """The place in the order in which rows were written, which no clock can turn round."""
+    return Field(default=0, sa_column=Column(Integer, nullable=False))
 
 
 class RepositoryRow(SQLModel, table=True):
@@ -58,12 +64,13 @@ class InboxEvent(SQLModel, table=True):
 
     __tablename__ = "prbot_inbox"
     __table_args__ = (
-        Index("prbot_inbox_open", "repo", "pull", "id", sqlite_where=text("handled_at IS NULL")),
+        Index("prbot_inbox_open", "repo", "pull", "seq", sqlite_where=text("handled_at IS NULL")),
+        Index("prbot_inbox_seq", "seq", unique=True),
         Index("prbot_inbox_says", "says", unique=True),
     )
 
     id: str = Field(primary_key=True)
-    """Sorts by the time at which it came."""
+    seq: int = _seq()
     repo: str
     pull: int
     kind: str
@@ -124,9 +131,13 @@ class Operation(SQLModel, table=True):
     """One accepted command or trigger, which fans out to runs."""
 
     __tablename__ = "prbot_operation"
-    __table_args__ = (Index("prbot_operation_pull", "repo", "pull", "id"),)
+    __table_args__ = (
+        Index("prbot_operation_pull", "repo", "pull", "seq"),
+        Index("prbot_operation_seq", "seq", unique=True),
+    )
 
     id: str = Field(primary_key=True)
+    seq: int = _seq()
     repo: str
     pull: int
     goal: Goal
@@ -157,7 +168,8 @@ class Run(SQLModel, table=True):
     __tablename__ = "prbot_run"
     __table_args__ = (
         UniqueConstraint("operation", "dir", "workspace", name="prbot_run_once_an_operation"),
-        Index("prbot_run_pull", "repo", "pull", "id"),
+        Index("prbot_run_pull", "repo", "pull", "seq"),
+        Index("prbot_run_seq", "seq", unique=True),
         Index("prbot_run_status", "status"),
         Index(
             "prbot_run_one_apply",
@@ -173,6 +185,7 @@ class Run(SQLModel, table=True):
     )
 
     id: str = Field(primary_key=True)
+    seq: int = _seq()
     operation: str = Field(foreign_key="prbot_operation.id", index=True)
     repo: str
     pull: int
@@ -391,3 +404,14 @@ class Post(SQLModel, table=True):
     """How often the forge refused it."""
     retry_at: datetime | None = _when(nullable=True)
     """When it is sent again after a refusal; None when it is not waiting for that."""
+
+
+@event.listens_for(Session, "before_flush")
+def _number(tx: Session, _context: UOWTransaction, _instances: object) -> None:
+    """Give new rows the next numbers, in the order in which they were added. Write transactions are serial."""
+    for table in (InboxEvent, Operation, Run):
+        fresh = [row for row in tx.new if isinstance(row, table) and not row.seq]
+        if fresh:
+            last = tx.connection().execute(select(func.max(col(table.seq)))).scalar() or 0
+            for number, row in enumerate(fresh, start=last + 1):
+                row.seq = number

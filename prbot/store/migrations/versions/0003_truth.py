@@ -49,10 +49,32 @@ _ADDED = {
 }
 
 
+_NUMBERED = ("prbot_inbox", "prbot_operation", "prbot_run")
+
+
+def _number(table: str) -> None:
+    """Number the rows in their order, which so far was that of their ids."""
+    op.add_column(table, _count("seq"))
+    rows = sa.table(table, sa.column("id"), sa.column("seq"))
+    numbers = sa.select(rows.c.id, sa.func.row_number().over(order_by=rows.c.id).label("number")).subquery()
+    op.execute(sa.update(rows).values(seq=numbers.c.number).where(rows.c.id == numbers.c.id))
+    op.create_index(f"{table}_seq", table, ["seq"], unique=True)
+
+
+def _order_by_seq(index: str, table: str, **where: Any) -> None:
+    op.drop_index(index, table_name=table)
+    op.create_index(index, table, ["repo", "pull", "seq"], unique=False, **where)
+
+
 def upgrade() -> None:
     for table, columns in _ADDED.items():
         for column in columns:
             op.add_column(table, column)
+    for table in _NUMBERED:
+        _number(table)
+    _order_by_seq("prbot_inbox_open", "prbot_inbox", sqlite_where=sa.text("handled_at IS NULL"))
+    _order_by_seq("prbot_operation_pull", "prbot_operation")
+    _order_by_seq("prbot_run_pull", "prbot_run")
     op.create_table(
         "prbot_orphan",
         sa.Column("repo", _TEXT, nullable=False),
