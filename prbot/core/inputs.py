@@ -1,4 +1,4 @@
-"""What went into a plan, as one digest. It decides whether a plan is outdated, and whether an approval still holds.
+"""What went into a plan, as one digest. It decides whether a plan is outdated.
 
 Everything here goes by the Git ids of files, never by their content. Which files count is `prbot.core.projects.reads`.
 """
@@ -6,7 +6,7 @@ Everything here goes by the Git ids of files, never by their content. Which file
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import rfc8785
@@ -49,31 +49,8 @@ def input_digest(
     )
 
 
-def inputs_equal(project: Project, one: Tree, other: Tree) -> bool:
-    """Whether two trees hold the same input files for the project."""
-    return not _differences(project, one, other)
-
-
-def own_changes_digest(project: Project, base: Tree, merged: Tree) -> str:
-    """`sha256:<hex>` over what a pull request itself does to the project's inputs: each path's entry before and after.
-
-    `base` is what the merge result was made from. Equal after a rebase or an "update branch" unless base touched the
-    same files; changed by anything that the pull request adds, drops or alters.
-    """
-    return _digest({"format": "prbot-own-changes-1", "files": _differences(project, base, merged)})
-
-
-def _differences(project: Project, one: Tree, other: Tree) -> Mapping[str, list[str]]:
-    takes = reads(project)
-    return {
-        path: [_id(one.get(path)), _id(other.get(path))]
-        for path in one.keys() | other.keys()
-        if one.get(path) != other.get(path) and takes(path)
-    }
-
-
-def _id(entry: TreeEntry | None) -> str:
-    return f"{entry.mode} {entry.blob}" if entry else ""
+def _id(entry: TreeEntry) -> str:
+    return f"{entry.mode} {entry.blob}"
 
 
 def _digest(document: dict[str, Any]) -> str:

@@ -74,16 +74,24 @@ class CarryOver:
     reason: str
 
 
-def carries_over(previous_fingerprint: str, new_fingerprint: str, *, own_diff_unchanged: bool) -> CarryOver:
-    """Approvals carry over if the plan is the same *and* so is what the pull request itself does to the project's
-    inputs (docs/adr/0002 says how that is decided)."""
+def carries_over(
+    previous_fingerprint: str, new_fingerprint: str, *, own_diff_unchanged: bool, same_base_branch: bool
+) -> CarryOver:
+    """Approvals carry over if the plan is the same *and* so are the pull request's own diff, over all files
+    (docs/adr/0002 says how that is decided), and the branch that it is for."""
     if not new_fingerprint or previous_fingerprint != new_fingerprint:
         return CarryOver(False, "Earlier approvals are void: this plan does something else than the one before.")
+    if not same_base_branch:
+        return CarryOver(
+            False,
+            "Earlier approvals are void: the plan is equal, but it was made for another base branch than the one "
+            "before.",
+        )
     if not own_diff_unchanged:
         return CarryOver(
             False,
-            "Earlier approvals are void: the plan is equal, but a push changed files that it reads, and not all that "
-            "they do shows in a plan (a provisioner's script, a lifecycle rule).",
+            "Earlier approvals are void: the plan is equal, but a push changed what this pull request changes, and not "
+            "all that files do shows in a plan (a provisioner's script, a lifecycle rule).",
         )
     return CarryOver(True, "Earlier approvals carry over: the plan and the pull request's own changes are the same.")
 

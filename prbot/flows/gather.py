@@ -11,15 +11,14 @@ from prbot.core import approvals, locks
 from prbot.core.approvals import ExplicitApproval, PeopleFacts
 from prbot.core.gate_facts import GateFacts, ProjectFacts
 from prbot.core.ids import ProjectKey, PullKey, Repo
-from prbot.core.inputs import inputs_equal
 from prbot.core.modules import Product, RepoView, repo_view, terraform_blobs
-from prbot.core.projects import Project, Selection, discover
+from prbot.core.projects import Selection, discover
 from prbot.core.pulls import Commit, Pull, Review, Role
 from prbot.core.runs import Goal, RunStatus
 from prbot.core.shown import ShownPlan
 from prbot.flows.locks import queue_of
 from prbot.flows.services import Services
-from prbot.ports import Denied, MergeConflict, Merged
+from prbot.ports import Conflict, Denied, Merged, NotFound
 from prbot.store import runs
 from prbot.store.tables import Approval, PullRow, Run
 
@@ -69,20 +68,14 @@ def change_between(services: Services, repo: Repo, base: str, commit: str) -> Ch
     return Change(base, commit, before, after, discover(repo.name, before, after, changed, known))
 
 
-def same_on_base(services: Services, pull: Pull, base: str, earlier_head: str, project: Project, merged: str) -> bool:
-    """Whether `earlier_head`, merged into `base`, gives the project the inputs it has in `merged` (docs/adr/0002)."""
-    if earlier_head == pull.head_sha:
-        return True
-    before = services.git.merge(pull.repo, base, earlier_head)
-    if isinstance(before, MergeConflict):
+def same_on_base(services: Services, pull: Pull, base: str, earlier_head: str, merged: Merged) -> bool:
+    """Whether `earlier_head`, merged into `base`, gives every file that `merged` has: the pull request's own diff is
+    then the same as it was (docs/adr/0002). An earlier head that is to be had nowhere any more may differ."""
+    try:
+        fetch(services, pull.repo, [earlier_head])
+        before = services.git.merge(pull.repo, base, earlier_head)
+    except (Denied, NotFound, Conflict):
         return False
-    git = services.git
-    return inputs_equal(project, git.tree(pull.repo, before.commit), git.tree(pull.repo, merged))
-
-
-def only_merges_base(services: Services, pull: Pull, base: str, earlier_head: str, merged: Merged) -> bool:
-    """Whether the push from `earlier_head` to what `merged` is of brought in the base and nothing else."""
-    before = services.git.merge(pull.repo, base, earlier_head)
     return isinstance(before, Merged) and before.tree == merged.tree
 
 

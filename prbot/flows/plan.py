@@ -79,11 +79,14 @@ def start(services: Services, pull: Pull, asked: Asked) -> None:
             report.reply(services, pull.key, asked.comment_id, nothing_affected(pull.base_branch))
     version = services.engine.version()
     candidates = []
+    last = {run.project: run for run in earlier if run.fingerprint}
+    same_as = {
+        head: gather.same_on_base(services, pull, base, head, merged)
+        for head in {last[project.key].head_sha for project in projects if project.key in last}
+    }
     for project in projects:
-        previous = next((run for run in reversed(earlier) if run.project == project.key and run.fingerprint), None)
-        same = previous is not None and gather.same_on_base(
-            services, pull, base, previous.head_sha, project, merged.commit
-        )
+        previous = last.get(project.key)
+        same = previous is not None and same_as[previous.head_sha]
         digest = input_digest(
             project,
             change.after.tree,
@@ -106,9 +109,7 @@ def keep_pusher(services: Services, pull: Pull) -> None:
     except (Denied, NotFound, Conflict):  # pushed over, and gone from the forge
         return
     pushed = services.git.merge(pull.repo, base, known.pushed_sha)
-    if isinstance(pushed, MergeConflict) or not gather.only_merges_base(
-        services, pull, base, known.earlier_sha, pushed
-    ):
+    if isinstance(pushed, MergeConflict) or not gather.same_on_base(services, pull, base, known.earlier_sha, pushed):
         return
     with services.db.write() as tx:
         mine = tx.get_one(PullRow, (pull.key.repo, pull.key.number))
@@ -135,6 +136,7 @@ def _record(
         comment_id=asked.comment_id,
         head_sha=pull.head_sha,
         base_sha=base,
+        base_branch=pull.base_branch,
         whole=asked.whole,
         conflict=list(conflict.files) if conflict else None,
         refusals=[asdict(each) for each in selection.refusals] if selection and asked.whole else [],
@@ -288,10 +290,15 @@ def _carry(tx: Session, run: Run) -> None:
     if not before:
         run.carries = None
         return
+    previous = before[-1]
+    then, now = (tx.get_one(Operation, each.operation).base_branch for each in (previous, run))
     verdict = carries_over(
-        before[-1].fingerprint, run.fingerprint, own_diff_unchanged=run.carries in {each.id for each in before[-1:]}
+        previous.fingerprint,
+        run.fingerprint,
+        own_diff_unchanged=run.carries == previous.id,
+        same_base_branch=then == now,
     )
-    run.carries = before[-1].id if verdict.yes else None
+    run.carries = previous.id if verdict.yes else None
     run.carry_note = verdict.reason
 
 

@@ -10,14 +10,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 Files = Mapping[str, str | bytes | None]
-"""Path to new content; None removes the file. What begins with `#!` is executable, a `SymbolicLink` is one."""
+"""Path to new content; None removes the file. What begins with `#!` is executable unless it is a `PlainFile`, and a
+`SymbolicLink` is one."""
 
 
 class SymbolicLink(str):
     """The content of a path that is a symbolic link: where it leads to."""
 
 
-"""Path to new content; None removes the file."""
+class PlainFile(str):
+    """The content of a file that is not executable, whatever it begins with."""
+
+
+class Submodule(str):
+    """What stands for a submodule: the commit of another repository."""
+
 
 NO_COMMIT = "0" * 40
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -152,10 +159,11 @@ class BareRepo:
         for path, content in files.items():
             if content is None:
                 stream.append(f"D {path}\n".encode())
+            elif isinstance(content, Submodule):
+                stream.append(f"M 160000 {content} {path}\n".encode())
             else:
                 data = content.encode() if isinstance(content, str) else content
-                mode = "120000" if isinstance(content, SymbolicLink) else "100755" if data[:2] == b"#!" else "100644"
-                stream += [f"M {mode} inline {path}\n".encode(), _data(data)]
+                stream += [f"M {_mode(content)} inline {path}\n".encode(), _data(data)]
         stream.append(b"\nget-mark :1\ndone\n")
         return self._git("fast-import", "--quiet", "--force", "--done", stdin=b"".join(stream)).strip()
 
@@ -260,6 +268,13 @@ class BareRepo:
         if done.returncode not in allowed:
             raise GitFailed(f"git {arguments[0]} in {self.path.name}: {done.stderr.decode(errors='replace').strip()}")
         return done
+
+
+def _mode(content: str | bytes) -> str:
+    if isinstance(content, SymbolicLink):
+        return "120000"
+    begins = content[:2]
+    return "100755" if begins in ("#!", b"#!") and not isinstance(content, PlainFile) else "100644"
 
 
 def _data(content: bytes) -> bytes:
