@@ -7,25 +7,14 @@ that no pull request can hide its own project.
 
 from __future__ import annotations
 
-import posixpath
-import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
 from prbot.core.hcl import BackendFacts
 from prbot.core.ids import ProjectKey
 from prbot.core.modules import RepoView, is_terraform_file, read_paths
 from prbot.core.refusals import Refusal, lost_its_backend, no_backend, unplannable
-from prbot.core.trees import ancestry, is_within, parent, walk
-
-_ASKED = "named in a command"
-_LISTED = 20
-_WORKSPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,89}")
-_GLOB = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-_LOCK_FILE = ".terraform.lock.hcl"
-_PROSE = (".md", ".markdown", ".rst", ".adoc")
-_PROSE_NAMES = ("LICENSE", "CODEOWNERS")
+from prbot.core.trees import LOCK_FILE, ancestry, below, is_prose, is_within, parent, walk
 
 _STATE_SETTINGS = {
     "azurerm": ("storage_account_name", "container_name", "key"),
@@ -82,6 +71,8 @@ class Selection:
     projects: tuple[Project, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     orphans: tuple[Orphan, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What else is to be told, as sentences in Markdown."""
 
 
 def reads(project: Project) -> Callable[[str], bool]:
@@ -112,15 +103,9 @@ def reads(project: Project) -> Callable[[str], bool]:
         if path in project.extra_inputs:
             return True
         where = standing(parent(path))
-        return where == "named" or (where == "held" and path not in project.foreign_files and not _is_prose(path))
+        return where == "named" or (where == "held" and path not in project.foreign_files and not is_prose(path))
 
     return test
-
-
-def _is_prose(path: str) -> bool:
-    name = path.rpartition("/")[2]
-    hidden = name.startswith(".") and name != _LOCK_FILE
-    return hidden or name.endswith(_PROSE) or name.startswith(_PROSE_NAMES)
 
 
 def project_at(view: RepoView, key: ProjectKey, workspaces: Collection[str] = (), reason: str = "") -> Project:
@@ -128,7 +113,7 @@ def project_at(view: RepoView, key: ProjectKey, workspaces: Collection[str] = ()
     modules = view.uses(key.dir)
     dirs = modules | {key.dir}
     var_file = _var_file(key.workspace)
-    known = _below(key.dir, var_file) in view.tree
+    known = below(key.dir, var_file) in view.tree
     named = frozenset(
         path
         for directory in dirs & view.modules.keys()
@@ -137,12 +122,12 @@ def project_at(view: RepoView, key: ProjectKey, workspaces: Collection[str] = ()
             *read_paths(key.dir, view.modules[directory].root_reads, view.links),
         )
     )
-    others = (_below(key.dir, _var_file(workspace)) for workspace in {*workspaces, "default"} - {key.workspace})
+    others = (below(key.dir, _var_file(workspace)) for workspace in {*workspaces, "default"} - {key.workspace})
     project = Project(
         key=key,
         var_files=(var_file,) if known else (),
         module_dirs=modules,
-        extra_inputs=named | {_below(key.dir, var_file)},
+        extra_inputs=named | {below(key.dir, var_file)},
         foreign_dirs=view.foreign(dirs),
         foreign_files=frozenset(others),
         reason=reason,
@@ -164,10 +149,6 @@ def _var_file(workspace: str) -> str:
     return f"env/{workspace}.tfvars"
 
 
-def _below(directory: str, path: str) -> str:
-    return path if directory == "." else f"{directory}/{path}"
-
-
 def discover(
     repo: str, base: RepoView, merged: RepoView, changed: frozenset[str], known: Collection[ProjectKey] = ()
 ) -> Selection:
@@ -176,7 +157,7 @@ def discover(
     `changed` are the paths that differ between the two commits, with both ends of a rename. `known` are the projects
     of earlier runs: their workspaces are looked at besides the default one.
     """
-    spaces = _Workspaces(repo, known)
+    spaces = Workspaces(repo, known)
     before = dict(_touched(base, changed, spaces))
     after = dict(_touched(merged, changed, spaces))
     projects: list[Project] = []
@@ -203,7 +184,7 @@ def discover(
     )
 
 
-class _Workspaces:
+class Workspaces:
     """The workspaces of each directory: the default one, and those with earlier runs."""
 
     def __init__(self, repo: str, known: Collection[ProjectKey]) -> None:
@@ -220,7 +201,7 @@ class _Workspaces:
         return (ProjectKey(self.repo, directory, workspace) for workspace in sorted(self.of(directory)))
 
 
-def _touched(view: RepoView, changed: frozenset[str], spaces: _Workspaces) -> Iterator[tuple[ProjectKey, Project]]:
+def _touched(view: RepoView, changed: frozenset[str], spaces: Workspaces) -> Iterator[tuple[ProjectKey, Project]]:
     ordered = sorted(changed)
     for directory in view.roots:
         for key in spaces.keys(directory):
@@ -275,92 +256,4 @@ def _stateless(base: RepoView, merged: RepoView, changed: frozenset[str]) -> Ite
 
 
 def _is_configuration(path: str) -> bool:
-    return is_terraform_file(path, "opentofu") or path.endswith((".tfvars", ".tfvars.json", _LOCK_FILE))
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a command names: directories and projects as globs (`*` within a name, `**` across), and a workspace."""
-
-    dirs: tuple[str, ...] = ()
-    workspace: str | None = None
-    projects: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class NoSuchProject:
-    """A command that names nothing that can be planned: a sentence in Markdown, and the names that would do."""
-
-    message: str
-    valid: tuple[str, ...]
-
-
-def for_command(
-    repo: str, selection: Selection, merged: RepoView, wanted: Wanted, known: Collection[ProjectKey] = ()
-) -> tuple[Project, ...] | NoSuchProject:
-    """The projects that a command is for, sorted.
-
-    One that names none is for what the pull request touches; a workspace alone stands for the same directories in that
-    workspace. One that names some may name any root module of the merge result, touched or not. As long as projects
-    have no names of their own, `-p` goes by what people read in their place: `ProjectKey.label`.
-    """
-    space = wanted.workspace
-    if space is not None and not _WORKSPACE.fullmatch(space):
-        return NoSuchProject(f"`{space}` cannot be the name of a workspace.", ())
-    spaces = _Workspaces(repo, known)
-    if wanted.dirs or wanted.projects:
-        keys = {
-            key
-            for directory in merged.roots
-            for key in ([ProjectKey(repo, directory, space)] if space else spaces.keys(directory))
-        }
-        for flag, globs in (("-d", wanted.dirs), ("-p", wanted.projects)):
-            missing = [glob for glob in globs if not _matching(flag, glob, keys)]
-            if missing:
-                return _no_such(flag, missing[0], keys, selection)
-            if globs:
-                keys = {key for glob in globs for key in _matching(flag, glob, keys)}
-    elif space is None:
-        return selection.projects
-    else:
-        keys = {ProjectKey(repo, project.key.dir, space) for project in selection.projects}
-    return _plannable(selection, merged, [project_at(merged, key, spaces.of(key.dir), _ASKED) for key in sorted(keys)])
-
-
-def _plannable(selection: Selection, merged: RepoView, named: list[Project]) -> tuple[Project, ...] | NoSuchProject:
-    touched = {project.key: project for project in selection.projects}
-    refusals = [unplannable(merged, project.key, reads(project), project.dirs) for project in named]
-    good = tuple(
-        touched.get(project.key, project) for project, refused in zip(named, refusals, strict=True) if not refused
-    )
-    first = next((refusal for refusal in refusals if refusal), None)
-    return good if good or first is None else NoSuchProject(f"{first.reason} {first.fix}", ())
-
-
-def _matching(flag: str, glob: str, keys: Collection[ProjectKey]) -> set[ProjectKey]:
-    pattern = _glob(glob)
-    return {key for key in keys if pattern.fullmatch(key.dir if flag == "-d" else key.label)}
-
-
-def _glob(glob: str) -> re.Pattern[str]:
-    """`*` and `?` within one name, `**` across; all else is itself. `./net/` is `net`."""
-    tidy = posixpath.normpath(glob) if glob else glob
-    parts = (_GLOB.get(part, re.escape(part)) for part in re.split(r"(\*\*/|\*\*|\*|\?)", tidy))
-    return re.compile("".join(parts))
-
-
-def _no_such(flag: str, glob: str, keys: Collection[ProjectKey], selection: Selection) -> NoSuchProject:
-    pattern = _glob(glob)
-    for refusal in selection.refusals:
-        if pattern.fullmatch(refusal.dir):
-            return NoSuchProject(f"{refusal.reason} {refusal.fix}", ())
-    for orphan in selection.orphans:
-        if pattern.fullmatch(orphan.dir):
-            where = f"; its state is now `{orphan.moved_to}`'s" if orphan.moved_to else ""
-            return NoSuchProject(f"This pull request removes `{orphan.dir}`{where}.", ())
-    valid = tuple(sorted({key.dir if flag == "-d" else key.label for key in keys}))
-    near = get_close_matches(glob, valid, n=1)
-    meant = f" Did you mean `{near[0]}`?" if near else ""
-    names = ", ".join(f"`{name}`" for name in valid[:_LISTED]) or "none"
-    rest = f" and {len(valid) - _LISTED} more" if len(valid) > _LISTED else ""
-    return NoSuchProject(f"No project matches `{flag} {glob}`.{meant} There are: {names}{rest}.", valid)
+    return is_terraform_file(path, "opentofu") or path.endswith((".tfvars", ".tfvars.json", LOCK_FILE))

@@ -6,10 +6,16 @@ Paths are relative to the repository, with `/`; a directory is written the same 
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 LINK = "120000"
+SUBMODULE = "160000"
+LOCK_FILE = ".terraform.lock.hcl"
+_PROSE = (".md", ".markdown", ".rst", ".adoc")
+_PROSE_NAMES = ("LICENSE", "CODEOWNERS")
+_GLOB = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 _MAX_HOPS = 40  # what Linux allows before it says ELOOP
 
 
@@ -41,6 +47,25 @@ def ancestry(directory: str) -> Iterator[str]:
 def is_within(path: str, directory: str) -> bool:
     """Whether `path` is `directory` or lies below it."""
     return directory == "." or path == directory or path.startswith(directory + "/")
+
+
+def is_prose(path: str) -> bool:
+    """Whether this is nothing that an engine reads by itself: words for people, or hidden."""
+    name = path.rpartition("/")[2]
+    hidden = name.startswith(".") and name != LOCK_FILE
+    return hidden or name.endswith(_PROSE) or name.startswith(_PROSE_NAMES)
+
+
+def below(directory: str, path: str) -> str:
+    """`path`, written from `directory`, as written from the repository's root."""
+    return path if directory == "." else f"{directory}/{path}"
+
+
+def glob_pattern(glob: str) -> re.Pattern[str]:
+    """`*` and `?` within one name, `**` across; all else is itself. `./net/` is `net`."""
+    tidy = posixpath.normpath(glob) if glob else glob
+    parts = (_GLOB.get(part, re.escape(part)) for part in re.split(r"(\*\*/|\*\*|\*|\?)", tidy))
+    return re.compile("".join(parts))
 
 
 def join(directory: str, relative: str) -> str | None:

@@ -14,10 +14,11 @@ from prbot.core.commands import Command
 from prbot.core.comments.replies import no_such_project, nothing_affected
 from prbot.core.ids import ProjectKey, PullKey
 from prbot.core.inputs import input_digest
-from prbot.core.projects import NoSuchProject, Project, Selection, Wanted, for_command
+from prbot.core.projects import Project, Selection
 from prbot.core.pulls import Pull
 from prbot.core.runs import BUSY, NEXT, Goal, RunStatus
 from prbot.core.shown import carries_over
+from prbot.core.wanted import NoSuchProject, Wanted, for_command
 from prbot.flows import gather, report
 from prbot.flows.admission import admit_runs
 from prbot.flows.locks import claim, claimed_by, give_up, queue_of

@@ -155,6 +155,8 @@ class Operation(SQLModel, table=True):
     """The files that do not merge; the operation has no runs then."""
     refusals: list[dict[str, Any]] = _json()
     orphans: list[dict[str, Any]] = _json()
+    notes: list[str] = _json()
+    """What else its comment tells of the whole pull request, as sentences."""
     comment_key: str = ""
     """Which comment shows it; empty until one does."""
     comment_shows: str = _text()

@@ -18,9 +18,10 @@ from prbot.core.comparison import EntryDifference
 from prbot.core.gates import Gate
 from prbot.core.ids import ProjectKey
 from prbot.core.plans import Counts
-from prbot.core.projects import NoSuchProject, Orphan
+from prbot.core.projects import Orphan
 from prbot.core.refusals import no_backend
 from prbot.core.runs import RunStatus
+from prbot.core.wanted import NoSuchProject
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 HEAD, BASE, MERGE = "1a2b3c4d" * 5, "9f8e7d6c" * 5, "5e6f7a8b" * 5

@@ -18,9 +18,10 @@ from prbot.core.comparison import EntryDifference
 from prbot.core.gates import Gate
 from prbot.core.ids import ProjectKey
 from prbot.core.plans import Counts
-from prbot.core.projects import NoSuchProject, Orphan
+from prbot.core.projects import Orphan
 from prbot.core.refusals import Refusal
 from prbot.core.runs import RunStatus
+from prbot.core.wanted import NoSuchProject
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 

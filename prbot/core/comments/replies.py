@@ -9,7 +9,7 @@ from prbot.core.commands import CommandError, help_text
 from prbot.core.comments.blocks import Document, Fence, Table, Text
 from prbot.core.comments.text import code, listed, person, plural, prose
 from prbot.core.gates import Gate
-from prbot.core.projects import NoSuchProject
+from prbot.core.wanted import NoSuchProject
 
 
 @dataclass(frozen=True, slots=True)

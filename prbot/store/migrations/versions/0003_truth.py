@@ -36,7 +36,7 @@ def _list(name: str) -> sa.Column[Any]:
 
 _ADDED = {
     "prbot_inbox": (_count("attempts"), _when("retry_at")),
-    "prbot_operation": (_word("base_branch"),),
+    "prbot_operation": (_word("base_branch"), _list("notes")),
     "prbot_run": (
         _when("applying_at"),
         _count("stale_tries"),
