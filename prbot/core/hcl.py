@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -26,6 +26,9 @@ _READ_BY_CALL = re.compile(
     rb"""\(\s*\\?"((?!/)[^"$%\\]+)([$%]\{)?"""
 )
 _LARGEST = 1 << 20  # parsing takes about half a second a MiB, and whoever opens a pull request picks the size
+_QUOTED = re.compile(rb'"([^"\n]{3,400})"')
+_BETWEEN = re.compile(r"[$%]\{|[{}()\s,]+")
+_COMPUTED = re.compile(r"[$%]\{[^}]*\}")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([nrt"\\]))|\$(\$\{)|%(%\{)')
 
@@ -44,9 +47,28 @@ class BackendFacts:
 
     type: str
     settings: tuple[tuple[str, str], ...] = ()
+    computed: tuple[tuple[str, str], ...] = ()
+    """The settings whose values are expressions, as written."""
 
     def setting(self, name: str) -> str | None:
         return dict(self.settings).get(name)
+
+
+ANYTHING = "\0"
+"""In a pattern, what only an evaluation would tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteState:
+    """A `terraform_remote_state` data source: whose state it reads, as patterns in which ANYTHING stands for what is
+    computed. A setting that is not there may be anything."""
+
+    backend: str = ANYTHING
+    settings: tuple[tuple[str, str], ...] = ()
+    workspace: str = "default"
+
+    def setting(self, name: str) -> str:
+        return dict(self.settings).get(name, ANYTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +94,28 @@ class FileFacts:
     reads: tuple[Read, ...] = ()
     problem: tuple[int, str] | None = None
     """Line, counted from 1, and what is wrong there."""
+    cloud_settings: BackendFacts | None = None
+    """What a `cloud` block says of where the state is."""
+    remote_states: tuple[RemoteState, ...] = ()
+    names: frozenset[str] = frozenset()
+    """The pieces of quoted text that look like a path or an address."""
 
 
 @lru_cache(maxsize=4096)
 def scan_file(blob: Blob, syntax: Literal["hcl", "json"]) -> FileFacts:
     """Scan one file. Remembered by the blob's id, so that the base's and the merge result's files are scanned once."""
     reads = tuple(sorted(set(_reads(blob.content)), key=lambda read: (read.origin, read.path)))
-    return _scan_json(blob.content, reads) if syntax == "json" else _scan_hcl(blob.content, reads)
+    found = _scan_json(blob.content, reads) if syntax == "json" else _scan_hcl(blob.content, reads)
+    unread = found.problem is not None and b"terraform_remote_state" in blob.content
+    states = (*found.remote_states, RemoteState(workspace=ANYTHING)) if unread else found.remote_states
+    return replace(found, remote_states=states, names=frozenset(_names(blob.content)))
+
+
+def _names(text: bytes) -> Iterator[str]:
+    for quoted in _QUOTED.findall(text):
+        for piece in _BETWEEN.split(quoted.decode(errors="replace")):
+            if "/" in piece or "." in piece:
+                yield piece
 
 
 def _reads(text: bytes) -> Iterator[Read]:
@@ -103,16 +140,21 @@ def _scan_hcl(text: bytes, reads: tuple[Read, ...]) -> FileFacts:
         return FileFacts(manages=manages, reads=reads, problem=(1, "this is larger than 1 MiB and was not read"))
     root = Parser(_HCL).parse(text).root_node
     backend: BackendFacts | None = None
-    cloud, version = False, None
+    cloud: BackendFacts | None = None
+    version = None
     calls: list[tuple[str, str]] = []
     computed: list[Read] = []
+    states: list[RemoteState] = []
     for kind, labels, body in _blocks(root):
         if kind == "terraform":
             for inner, types, settings in _blocks(body):
-                cloud = cloud or inner == "cloud"
+                if inner == "cloud":
+                    cloud = _backend("cloud", settings)
                 if inner == "backend" and types:
-                    backend = BackendFacts(types[0], tuple(sorted(_literals(settings).items())))
+                    backend = _backend(types[0], settings)
             version = _literals(body).get("required_version", version)
+        elif kind == "data" and labels[:1] == ["terraform_remote_state"]:
+            states.append(_remote_state(body))
         elif kind == "module" and labels:
             source, is_computed = _source(body)
             if is_computed and _is_local(source):
@@ -120,7 +162,9 @@ def _scan_hcl(text: bytes, reads: tuple[Read, ...]) -> FileFacts:
             elif source:
                 calls.append((labels[0], source))
     problem = _first_error(root) if root.has_error else None
-    return FileFacts(backend, cloud, tuple(calls), version, manages, (*reads, *computed), problem)
+    return FileFacts(
+        backend, cloud is not None, tuple(calls), version, manages, (*reads, *computed), problem, cloud, tuple(states)
+    )
 
 
 def _is_local(source: str) -> bool:
@@ -183,6 +227,50 @@ def _literals(body: Node) -> dict[str, str]:
     return found
 
 
+def _backend(kind: str, body: Node) -> BackendFacts:
+    """A backend's or a `cloud` block's settings; those of a block within it are named `block.setting`."""
+    literal, computed = _literals(body), {name: _text(value) for name, value in _attributes(body)}
+    for inner, labels, settings in _blocks(body):
+        within = _backend(inner, settings)
+        prefix = ".".join((inner, *labels))
+        literal |= {f"{prefix}.{name}": value for name, value in within.settings}
+        computed |= {f"{prefix}.{name}": value for name, value in within.computed}
+    others = ((name, value) for name, value in computed.items() if name not in literal and value != "null")
+    return BackendFacts(kind, tuple(sorted(literal.items())), tuple(sorted(others)))
+
+
+def _remote_state(body: Node) -> RemoteState:
+    found = dict(_attributes(body))
+    config = found["config"].named_children if "config" in found else []
+    settings = _members(config[0], "object_elem") if config and config[0].type == "object" else ()
+    pairs = [[part.named_children[0] for part in elem.named_children if part.named_children] for elem in settings]
+    return RemoteState(
+        _pattern(found.get("backend")),
+        tuple((_key(pair[0]), _pattern(pair[1])) for pair in pairs if len(pair) == 2 and not _is_null(pair[1])),
+        _pattern(found["workspace"]) if "workspace" in found else "default",
+    )
+
+
+def _key(node: Node) -> str:
+    return _text(node) if node.type == "variable_expr" else _pattern(node)
+
+
+def _is_null(node: Node) -> bool:
+    return _text(node) == "null"
+
+
+def _pattern(node: Node | None) -> str:
+    inner = node.named_children[0] if node is not None and node.named_children else None
+    if node is None or inner is None:
+        return ANYTHING
+    if node.type == "literal_value":
+        return _string(inner) if inner.type == "string_lit" else _text(inner)
+    if node.type != "template_expr" or inner.type != "quoted_template":
+        return ANYTHING
+    parts = (part for part in inner.named_children if part.type.startswith(("template_literal", "template_inter")))
+    return "".join(_unescape(_text(part)) if part.type == "template_literal" else ANYTHING for part in parts)
+
+
 def _source(body: Node) -> tuple[str, bool]:
     """A module call's source, and whether only its beginning is known; empty where it has none."""
     for name, value in _attributes(body):
@@ -221,6 +309,7 @@ def _scan_json(text: bytes, reads: tuple[Read, ...]) -> FileFacts:
 def _json_facts(root: Any, reads: tuple[Read, ...]) -> FileFacts:
     terraform = list(_pairs(_value(root, "terraform")))
     backends = [pair for name, value in terraform if name == "backend" for pair in _pairs(value)]
+    clouds = [value for name, value in terraform if name == "cloud"]
     versions = [value for name, value in terraform if name == "required_version" and _is_literal(value)]
     calls: list[tuple[str, str]] = []
     computed: list[Read] = []
@@ -232,22 +321,50 @@ def _json_facts(root: Any, reads: tuple[Read, ...]) -> FileFacts:
                 computed.append(Read("module", _static(re.split(r"[$%]\{", source)[0], computed=True)))
     return FileFacts(
         backend=_json_backend(*backends[-1]) if backends else None,
-        cloud=any(name == "cloud" for name, _ in terraform),
+        cloud=bool(clouds),
         calls=tuple(calls),
         required_version=versions[-1] if versions else None,
         manages=any(name in _MANAGING for name, _ in _pairs(root)),
         reads=(*reads, *computed),
+        cloud_settings=_json_backend("cloud", clouds[-1]) if clouds else None,
+        remote_states=tuple(
+            _json_remote_state(body)
+            for kind, named in _pairs(_value(root, "data"))
+            if kind == "terraform_remote_state"
+            for _, body in _pairs(named)
+        ),
     )
 
 
 def _json_backend(kind: str, body: Any) -> BackendFacts:
-    settings = {}
+    settings: dict[str, str] = {}
+    computed: dict[str, str] = {}
     for name, value in _pairs(body):
         if isinstance(value, (bool, int, float)):
             settings[name] = json.dumps(value)
         elif _is_literal(value):
             settings[name] = value
-    return BackendFacts(kind, tuple(sorted(settings.items())))
+        elif isinstance(value, tuple):
+            within = _json_backend(name, value)
+            settings |= {f"{name}.{inner}": text for inner, text in within.settings}
+            computed |= {f"{name}.{inner}": text for inner, text in within.computed}
+        elif value is not None:
+            computed[name] = json.dumps(value)
+    return BackendFacts(kind, tuple(sorted(settings.items())), tuple(sorted(computed.items())))
+
+
+def _json_remote_state(body: Any) -> RemoteState:
+    found = dict(_pairs(body))
+    settings = ((name, _json_pattern(value)) for name, value in _pairs(found.get("config")) if value is not None)
+    return RemoteState(
+        _json_pattern(found.get("backend")), tuple(settings), _json_pattern(found.get("workspace", "default"))
+    )
+
+
+def _json_pattern(value: Any) -> str:
+    if isinstance(value, str):
+        return _COMPUTED.sub(ANYTHING, value)
+    return json.dumps(value) if isinstance(value, (bool, int, float)) else ANYTHING
 
 
 def _pairs(value: Any) -> Iterator[tuple[str, Any]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from prbot.core.hcl import BackendFacts, Blob, FileFacts, scan_file
+from prbot.core.hcl import BackendFacts, Blob, FileFacts, RemoteState, scan_file
 from prbot.core.trees import LINK, Tree, ancestry, is_within, join, link_targets, parent, walk
 
 Product = Literal["terraform", "opentofu"]
@@ -47,6 +47,11 @@ class ModuleFacts:
     root_reads: tuple[str, ...] = ()
     """The same, relative to whichever root module is planned."""
     problems: tuple[Problem, ...] = ()
+    cloud_settings: BackendFacts | None = None
+    remote_states: tuple[RemoteState, ...] = ()
+    """Other projects' states that it reads."""
+    names: frozenset[str] = frozenset()
+    """What its files write in quotes and looks like a path or an address."""
 
     @property
     def is_root(self) -> bool:
@@ -169,14 +174,14 @@ def _scans(paths: list[str], tree: Tree, blobs: Mapping[str, bytes], links: Mapp
 def _module(directory: str, scans: list[_Scan], links: Mapping[str, str]) -> ModuleFacts:
     """Put files together, override files last: what they say of a backend, a version or a call's source stands."""
     backend: BackendFacts | None = None
-    cloud = False
+    cloud: BackendFacts | None = None
     version: str | None = None
     sources: dict[str, str] = {}
     for scan in scans:
         if scan.overrides and (scan.facts.backend or scan.facts.cloud):
-            backend, cloud = None, False
+            backend, cloud = None, None
         backend = scan.facts.backend or backend
-        cloud = cloud or scan.facts.cloud
+        cloud = scan.facts.cloud_settings or cloud
         version = scan.facts.required_version or version
         sources.update(scan.facts.calls)
     local = {source for source in sources.values() if source.startswith(("./", "../"))}
@@ -187,7 +192,7 @@ def _module(directory: str, scans: list[_Scan], links: Mapping[str, str]) -> Mod
     return ModuleFacts(
         dir=directory,
         backend=backend,
-        cloud=cloud,
+        cloud=cloud is not None,
         calls=tuple(sorted({path for path, _ in calls.values() if path is not None})),
         outside=tuple(sorted(source for source, (path, _) in calls.items() if path is None)),
         required_version=version,
@@ -195,6 +200,9 @@ def _module(directory: str, scans: list[_Scan], links: Mapping[str, str]) -> Mod
         reads=tuple(sorted(through | read_paths(directory, named, links))),
         root_reads=tuple(sorted({r.path for scan in scans for r in scan.facts.reads if r.origin == "root"})),
         problems=tuple(Problem(scan.path, *scan.facts.problem) for scan in scans if scan.facts.problem),
+        cloud_settings=cloud,
+        remote_states=tuple(state for scan in scans for state in scan.facts.remote_states),
+        names=frozenset().union(*(scan.facts.names for scan in scans)),
     )
 
 

@@ -10,27 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
-from prbot.core.hcl import BackendFacts
 from prbot.core.ids import ProjectKey
 from prbot.core.modules import RepoView, is_terraform_file, read_paths
 from prbot.core.refusals import Refusal, lost_its_backend, no_backend, unplannable
+from prbot.core.states import told_apart
 from prbot.core.trees import LOCK_FILE, ancestry, below, is_prose, is_within, parent, walk
-
-_STATE_SETTINGS = {
-    "azurerm": ("storage_account_name", "container_name", "key"),
-    "consul": ("path",),
-    "gcs": ("bucket", "prefix"),
-    "http": ("address",),
-    "kubernetes": ("namespace", "secret_suffix"),
-    "local": ("path",),
-    "oss": ("bucket", "key", "prefix"),
-    "pg": ("conn_str", "schema_name"),
-    "s3": ("bucket", "key"),
-}
-"""The settings that say where a state is, by backend; the last tells apart the states of one place.
-
-All settings do, for a backend that is not listed.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,24 +209,11 @@ def _reason(project: Project, touching: list[str]) -> str:
 
 
 def _moved_to(base: RepoView, merged: RepoView, directory: str) -> str | None:
-    state = _state_at(base.modules[directory].backend)
+    state = told_apart(base.modules[directory].backend)
     if state is None:
         return None
-    owners = (path for path in sorted(merged.roots) if _state_at(merged.modules[path].backend) == state)
+    owners = (path for path in sorted(merged.roots) if told_apart(merged.modules[path].backend) == state)
     return next(owners, None)
-
-
-def _state_at(backend: BackendFacts | None) -> tuple[str, tuple[tuple[str, str], ...]] | None:
-    """Where a state is; None when the settings do not tell it from others (a partial configuration, a relative path).
-
-    Too little here makes a moved project look removed, which people see; too much would hide that one is removed.
-    """
-    if backend is None or (backend.type == "local" and not (backend.setting("path") or "").startswith("/")):
-        return None
-    names = _STATE_SETTINGS.get(backend.type, tuple(name for name, _ in backend.settings))
-    if not names or backend.setting(names[-1]) is None:
-        return None
-    return backend.type, tuple((name, value) for name, value in backend.settings if name in names)
 
 
 def _stateless(base: RepoView, merged: RepoView, changed: frozenset[str]) -> Iterator[str]:

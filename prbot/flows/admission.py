@@ -1,4 +1,7 @@
-"""Which runs may start now: one decision over our own tables, made whenever one was added or has ended."""
+"""Which runs may start now: one decision over our own tables, made whenever one was added or has ended.
+
+An apply waits while an earlier merge holds its project, and until what it reads is applied; all else only for a place.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from prbot.core.admission import AdmissionLimits, PendingRun, admit, class_of
-from prbot.core.runs import BUSY, RunStatus
+from prbot.core.runs import BUSY, Goal, RunStatus
+from prbot.flows import order
+from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
 from prbot.store import runs
 from prbot.store.slots import project_slot
@@ -17,6 +22,7 @@ from prbot.store.tables import Run, Slot
 
 def admit_runs(services: Services, tx: Session) -> None:
     """Queue a job for every run that may start."""
+    _mind_the_order(services, tx)
     pending = runs.with_status(tx, {RunStatus.PENDING})
     admitted = [run for run in pending if run.admitted_at is not None]
     waiting = {run.id: run for run in pending if run.admitted_at is None}
@@ -42,6 +48,21 @@ def admit_runs(services: Services, tx: Session) -> None:
         run.admitted_at = services.clock.now()
         tx.add(run)
         services.jobs.enqueue(tx, "run", {"run": run.id})
+
+
+def _mind_the_order(services: Services, tx: Session) -> None:
+    """Let merged runs wait that may not go yet, and go that need not wait any more."""
+    for run in runs.with_status(tx, {RunStatus.PENDING, RunStatus.WAITING}):
+        if run.goal is not Goal.APPLY or run.admitted_at is not None:
+            continue
+        why = order.why_it_waits(tx, run)
+        new = RunStatus.WAITING if why else RunStatus.PENDING
+        if new is not run.status:
+            runs.step(tx, run, new, services.clock.now())
+            report_soon(services, tx, run.pull_key)
+        if why:
+            run.error = why
+    tx.flush()
 
 
 def _per_repo(services: Services, repos: Iterable[str]) -> dict[str, int]:

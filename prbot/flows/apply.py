@@ -421,6 +421,7 @@ def another_attempt(services: Services, failed: Run, operation: Operation) -> Ru
         auto=False,
         reference=failed.reference,
         attempt=failed.attempt + 1,
+        comes_after=failed.comes_after,
         input_digest=failed.input_digest,
         created_at=services.clock.now(),
     )

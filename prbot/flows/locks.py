@@ -11,11 +11,11 @@ from prbot.audit.entries import PRBOT, Actor
 from prbot.core import locks
 from prbot.core.comments.replies import Freed
 from prbot.core.ids import ProjectKey, PullKey
-from prbot.core.runs import Goal, RunStatus
+from prbot.core.runs import Goal
 from prbot.flows.nudge import look_at, report_soon
 from prbot.flows.services import Services
 from prbot.store import inbox, runs
-from prbot.store.tables import Claim, Run
+from prbot.store.tables import Claim
 
 
 def claims(tx: Session, project: ProjectKey) -> list[Claim]:
@@ -65,12 +65,6 @@ def claimed_by(tx: Session, pull: PullKey) -> list[ProjectKey]:
     return [ProjectKey(row.repo, row.dir, row.workspace) for row in rows]
 
 
-def may_apply_now(tx: Session, run: Run) -> bool:
-    """Whether nobody merged before it stands in the way of an apply run."""
-    first = locks.holder(queue_of(tx, run.project))
-    return first is None or first.pull == run.pull
-
-
 def _follow(services: Services, tx: Session, project: ProjectKey, before: Iterable[locks.Claim], actor: Actor) -> None:
     after = queue_of(tx, project)
     for each in after:
@@ -83,11 +77,8 @@ def _follow(services: Services, tx: Session, project: ProjectKey, before: Iterab
 
 
 def _turn(services: Services, tx: Session, project: ProjectKey, pull: PullKey, *, fresh: bool) -> None:
-    """The project is `pull`'s now: its merged run may go on, or its speculative plan must be made anew."""
+    """The project is `pull`'s now: its speculative plan must be made anew. (A merged run goes on by admission.)"""
     mine = [run for run in runs.of_pull(tx, pull) if run.project == project]
-    for run in mine:
-        if run.goal is Goal.APPLY and run.status is RunStatus.WAITING:
-            runs.step(tx, run, RunStatus.PENDING, services.clock.now())
     speculative = any(run.speculative and run.goal is Goal.PLAN for run in runs.newest(mine).values())
     if speculative or (not fresh and not mine):
         inbox.put_own(

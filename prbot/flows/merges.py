@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlmodel import Session
 
 from prbot.audit.entries import PRBOT, Actor
-from prbot.core import locks
+from prbot.core import dependencies, locks
 from prbot.core.ids import ProjectKey
 from prbot.core.inputs import input_digest
 from prbot.core.projects import Project, project_at
@@ -13,7 +13,7 @@ from prbot.core.pulls import Pull
 from prbot.core.runs import Goal, RunStatus
 from prbot.flows import gather
 from prbot.flows.admission import admit_runs
-from prbot.flows.locks import claim, give_up, may_apply_now, queue_of
+from prbot.flows.locks import claim, give_up, queue_of
 from prbot.flows.nudge import look_at, report_soon
 from prbot.flows.plan import supersede
 from prbot.flows.services import Services
@@ -38,12 +38,12 @@ def merged(services: Services, pull: Pull) -> None:
     for key in plans.keys() - projects.keys():
         if key.dir in change.after.roots:
             projects[key] = project_at(change.after, key, reason="planned before the merge")
+    reads = dependencies.read_by(change.after, projects.values())
     position = services.git.first_parent_position(pull.repo, merge_sha)
     with services.db.write() as tx:
         supersede_open_plans(services, tx, pull)
-        needed = {
-            key: each for key, each in projects.items() if _needs_apply(services, plans.get(key), each, change, pull)
-        }
+        changed = [key for key, each in projects.items() if _needs_apply(services, plans.get(key), each, change, pull)]
+        needed = {key: projects[key] for key in dependencies.with_readers(changed, reads)}
         for key in plans.keys() - needed.keys():
             give_up(services, tx, key, pull.key.number)
         if needed:
@@ -51,7 +51,8 @@ def merged(services: Services, pull: Pull) -> None:
             tx.add(operation)
             tx.flush()
             for key in sorted(needed):
-                _add_run(services, tx, operation, pull, needed[key], plans.get(key), change, position)
+                run = _add_run(services, tx, operation, pull, needed[key], plans.get(key), change, position)
+                run.comes_after = [[each.dir, each.workspace] for each in reads[key] if each in needed]
         tx.flush()
         _plan_others_anew(services, tx, pull, set(needed))
         admit_runs(services, tx)
@@ -125,11 +126,12 @@ def _add_run(
     plan: Run | None,
     change: gather.Change,
     position: int,
-) -> None:
+) -> Run:
     rules = services.rules(pull.key.repo)
     if locks.claims_project(rules.locks, merged=True):
         claim(services, tx, project.key, pull.key.number, position)
-    usable = plan is not None and plan.status is RunStatus.PLANNED and plan.head_sha == pull.head_sha
+    made = (RunStatus.PLANNED, RunStatus.NO_CHANGES)
+    usable = plan is not None and plan.status in made and plan.head_sha == pull.head_sha
     run = Run(
         id=services.new_id(),
         operation=operation.id,
@@ -151,10 +153,8 @@ def _add_run(
         input_digest=_digest(services, project, change, plan),
         created_at=services.clock.now(),
     )
-    if not may_apply_now(tx, run):
-        first = queue_of(tx, run.project)[0]
-        run.status, run.error = RunStatus.WAITING, f"#{first.pull} was merged before and comes first."
     tx.add(run)
+    return run
 
 
 def _plan_others_anew(services: Services, tx: Session, pull: Pull, projects: set[ProjectKey]) -> None:

@@ -9,7 +9,7 @@ import structlog
 from sqlmodel import Session
 
 from prbot.audit.entries import PRBOT, Actor
-from prbot.core import locks
+from prbot.core import dependencies, locks
 from prbot.core.commands import Command
 from prbot.core.comments.replies import no_such_project, nothing_affected
 from prbot.core.ids import ProjectKey, PullKey
@@ -55,6 +55,8 @@ class Candidate:
     project: Project
     input_digest: str
     carries: str | None
+    reads: tuple[ProjectKey, ...] = ()
+    """The other projects of the pull request that it reads."""
 
 
 # -- starting ---------------------------------------------------------------------------------------------------------
@@ -79,6 +81,8 @@ def start(services: Services, pull: Pull, asked: Asked) -> None:
         if not projects and not change.selection.refusals and not change.selection.orphans:
             report.reply(services, pull.key, asked.comment_id, nothing_affected(pull.base_branch))
     version = services.engine.version()
+    known = {each.key: each for each in (*change.selection.projects, *projects)}
+    reads = dependencies.read_by(change.after, known.values())
     candidates = []
     last = {run.project: run for run in earlier if run.fingerprint}
     same_as = {
@@ -94,7 +98,8 @@ def start(services: Services, pull: Pull, asked: Asked) -> None:
             engine_version=f"{version.product} {version.version}",
             extra_args=asked.command.extra_args if asked.command else (),
         )
-        candidates.append(Candidate(project, digest, previous.id if previous is not None and same else None))
+        carries = previous.id if previous is not None and same else None
+        candidates.append(Candidate(project, digest, carries, reads[project.key]))
     operation = _record(services, pull, base, asked, selection=change.selection)
     _make_runs(services, pull, operation, asked, candidates, (merged.commit, merged.tree))
 
@@ -193,6 +198,7 @@ def _make_runs(
                     speculative=_is_speculative(tx, key, pull.key.number),
                     input_digest=each.input_digest,
                     carries=each.carries,
+                    comes_after=[[other.dir, other.workspace] for other in each.reads],
                     created_at=services.clock.now(),
                 )
             )

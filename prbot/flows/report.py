@@ -172,7 +172,7 @@ def _want_apply_comment(services: Services, tx: Session, pull: PullRow, operatio
         number = int(operation.comment_key.rsplit(":", 1)[1]) + 1 if operation.comment_key else 1
         operation.comment_key, operation.comment_shows = f"apply:{operation.id}:{number}", shows
         tx.add(operation)
-    view = views.apply_view(pull, members, services.identity.prefixes[0])
+    view = views.apply_view(tx, pull, members, services.identity.prefixes[0])
     want_comment(services, tx, pull.key, operation.comment_key, apply_document(view), operation.id)
 
 

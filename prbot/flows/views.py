@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from sqlmodel import Session
 
 from prbot.core import locks
 from prbot.core.comments import words
 from prbot.core.comments.apply import AppliedProject, ApplyView
-from prbot.core.comments.plan import Lock, PlannedProject, PlanView
+from prbot.core.comments.plan import Lock, PlannedProject, PlanView, provisional
 from prbot.core.comparison import EntryDifference
 from prbot.core.ids import ProjectKey
 from prbot.core.plans import Counts
@@ -19,6 +19,7 @@ from prbot.core.refusals import Refusal
 from prbot.core.rules import Rules
 from prbot.core.runs import LIVE, RunStatus
 from prbot.flows.locks import queue_of
+from prbot.flows.order import read_too_early
 from prbot.flows.steps import counts_of
 from prbot.store import runs
 from prbot.store.outputs import read as read_output
@@ -68,9 +69,12 @@ def planned(tx: Session, run: Run) -> PlannedProject:
 
 
 def _notes(run: Run) -> tuple[str, ...]:
+    found = []
     if run.extra_args:
-        return (f"Made with `{' '.join(run.extra_args)}`, which goes into what an approval is for.",)
-    return ()
+        found.append(f"Made with `{' '.join(run.extra_args)}`, which goes into what an approval is for.")
+    if run.comes_after:
+        found.append(provisional([ProjectKey(run.repo, *each).label for each in run.comes_after]))
+    return tuple(found)
 
 
 def lock_of(tx: Session, project: ProjectKey, pull: int) -> Lock | None:
@@ -82,12 +86,13 @@ def lock_of(tx: Session, project: ProjectKey, pull: int) -> Lock | None:
     return Lock(None if place == 0 else queue[0].pull, place)
 
 
-def apply_view(pull: PullRow, members: Iterable[Run], prefix: str) -> ApplyView:
+def apply_view(tx: Session, pull: PullRow, members: Sequence[Run], prefix: str) -> ApplyView:
     """What the apply comment of a merged pull request shows."""
     return ApplyView(
         merge_sha=pull.merge_sha or "",
         base_branch=pull.base_branch,
         projects=tuple(_applied(run) for run in members),
+        notes=tuple(read_too_early(tx, pull.key, members)),
         prefix=prefix,
     )
 

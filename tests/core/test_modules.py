@@ -23,7 +23,8 @@ def test_a_backend_is_found_with_its_literal_settings() -> None:
         main__tf='terraform {\n  required_version = ">= 1.5"\n  backend "s3" {\n    key = "a/${"b"}"\n'
         '    bucket = "it\\"s \\u00e9 $${x}"\n    encrypt = true\n    retries = 5\n    role = null\n  }\n}\n'
     )
-    assert found.backend == BackendFacts("s3", (("bucket", 'it"s é ${x}'), ("encrypt", "true"), ("retries", "5")))
+    settings = (("bucket", 'it"s é ${x}'), ("encrypt", "true"), ("retries", "5"))
+    assert found.backend == BackendFacts("s3", settings, (("key", '"a/${"b"}"'),))
     assert found.is_root
     assert found.required_version == ">= 1.5"
     assert not found.manages
@@ -83,7 +84,8 @@ def test_json_syntax_says_the_same() -> None:
         "module": {"it": {"source": "./x"}, "that": [{"source": "../y"}]},
     }
     found = facts(main__tf__json="\ufeff" + json.dumps(document))
-    assert found.backend == BackendFacts("s3", (("bucket", "states"), ("encrypt", "true"), ("key", "k")))
+    settings = (("bucket", "states"), ("encrypt", "true"), ("key", "k"))
+    assert found.backend == BackendFacts("s3", settings, (("x", '"${var.x}"'),))
     assert found.calls == ("a/b/x", "a/y")
     assert found.manages
 

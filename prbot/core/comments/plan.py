@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from prbot.core.comments import words
@@ -170,6 +170,15 @@ def _orphan_note(orphan: Orphan) -> str:
     return (
         f"🗂️ {code(orphan.dir)} is gone, and what it made is left as it is: a merge does not destroy it. "
         "Bring the directory back to change or destroy it."
+    )
+
+
+def provisional(labels: Sequence[str]) -> str:
+    """What to know of a project that reads others of the same pull request."""
+    named, they = listed([f"`{label}`" for label in labels]), "that is" if len(labels) == 1 else "these are"
+    return (
+        f"It reads {named}, which this pull request changes as well: once {they} applied, it is planned anew, applied "
+        "if the plan is the same, and held for an approval if not."
     )
 
 
