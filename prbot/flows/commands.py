@@ -21,8 +21,9 @@ from prbot.core.permissions import Refused, may, narrowed
 from prbot.core.pulls import Pull, Role
 from prbot.core.runs import BUSY, LIVE, Goal, RunStatus
 from prbot.core.shown import NamesNone, named_plan
-from prbot.flows import apply, gather, plan, report, strangers
+from prbot.flows import gather, plan, report, strangers
 from prbot.flows.admission import admit_runs
+from prbot.flows.apply_ends import another_attempt
 from prbot.flows.locks import claimed_by, give_up
 from prbot.flows.nudge import report_soon, stop
 from prbot.flows.services import Services
@@ -210,7 +211,7 @@ def _plan_merged(services: Services, pull: Pull, event: Asking, command: Command
                     facts={"by": "a new plan"},
                 )
             runs.step(tx, run, RunStatus.DISCARDED, services.clock.now())
-            tx.add(apply.another_attempt(services, run, operation))
+            tx.add(another_attempt(services, run, operation))
         tx.flush()
         admit_runs(services, tx)
         report_soon(services, tx, pull.key)

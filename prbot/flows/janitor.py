@@ -8,8 +8,9 @@ from sqlmodel import Session, col, select
 from prbot.audit.entries import PRBOT
 from prbot.core.runs import BUSY, LIVE, RunStatus
 from prbot.disk import remove
-from prbot.flows import reconcile
+from prbot.flows import approved, reconcile
 from prbot.flows.admission import admit_runs
+from prbot.flows.apply_ends import applied_and_over
 from prbot.flows.nudge import look_at, report_soon
 from prbot.flows.services import Services
 from prbot.flows.unknown import LOOK
@@ -50,6 +51,7 @@ def _tidy(services: Services) -> None:
     for place in services.places.scratch.glob("*"):
         if place.name not in alive:
             remove(place)
+    approved.tidy(services)
 
 
 def sweep(services: Services) -> None:
@@ -73,6 +75,8 @@ def _take_from_the_dead(services: Services, tx: Session, slot: Slot) -> None:
     key, owner, worker = slot.key, slot.owner, slot.worker
     slots.seize(tx, key)
     run = tx.get(Run, owner) if key.startswith("project ") and owner else None
+    if run is not None and run.status is RunStatus.APPLIED:  # it was looking whether anything is left
+        applied_and_over(services, tx, run)
     if run is None or run.status not in BUSY:
         return
     log.warning("a worker died", worker=worker, run=run.id, status=run.status)

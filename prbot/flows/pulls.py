@@ -15,7 +15,7 @@ from prbot.core.ids import PullKey
 from prbot.core.missed import Standing, standing
 from prbot.core.pulls import Pull, Status
 from prbot.core.runs import Goal, RunStatus
-from prbot.flows import checks, commands, merges, plan, report, strangers
+from prbot.flows import approved, checks, commands, merges, plan, report, strangers
 from prbot.flows.admission import admit_runs
 from prbot.flows.locks import claimed_by, give_up
 from prbot.flows.nudge import report_soon
@@ -218,9 +218,7 @@ def _let_go(services: Services, tx: Session, pull: PullKey) -> None:
     tx.flush()
     for run in runs.of_pull(tx, pull, Goal.PLAN):
         if run.plan_key:
-            services.plans.delete(f"{run.plan_key}/plan.json")
-            run.plan_key = ""
-            tx.add(run)
+            approved.forget(services, tx, run)
     admit_runs(services, tx)
 
 

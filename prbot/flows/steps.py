@@ -135,16 +135,15 @@ class Bench:
         )
 
     def keep(self, made: Made) -> str:
-        """Put a plan, encrypted, where it outlives this run; the key to find its canonical form by."""
-        key = f"{self.run.repo.lower()}/{self.run.id.lower()}"
-        self.services.plans.put(f"{key}/plan.json", json.dumps(made.canonical).encode())
+        """Put a plan, encrypted, where it outlives this run, under a key that no other plan ever has: that key."""
+        key = f"{self.run.repo}/{self.run.id}/{self.services.new_id()}".lower()
+        self.services.plans.put(place_of(key), json.dumps(made.canonical).encode())
         return key
 
 
-def stored_plan(services: Services, run: Run) -> CanonicalPlan:
-    """The canonical plan that a run kept. Raises NotFound or Conflict."""
-    plan: CanonicalPlan = json.loads(services.plans.get(f"{run.plan_key}/plan.json"))
-    return plan
+def place_of(plan_key: str) -> str:
+    """Where the plan store keeps the canonical form of a plan."""
+    return f"{plan_key}/plan.json"
 
 
 def seal_of(run: Run) -> Seal | None:

@@ -12,6 +12,7 @@ from prbot.core.ids import PullKey
 from prbot.core.runs import Goal, RunStatus
 from prbot.flows import apply, plan, pulls, reconcile, report, unknown
 from prbot.flows.admission import admit_runs
+from prbot.flows.apply_ends import applied_and_over
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
 from prbot.ports import Again, Job
@@ -137,6 +138,10 @@ def _broke(services: Services, run: Run, held: slots.Held) -> None:
         if not slots.still_held(tx, held):
             return
         mine = tx.get_one(Run, run.id)
+        if mine.status is RunStatus.APPLIED:  # it failed at looking whether anything is left
+            slots.free(tx, held)
+            applied_and_over(services, tx, mine)
+            return
         applying = mine.status is RunStatus.APPLYING
         mine.error = "prbot failed here, by its own fault; its log says more."
         runs.step(tx, mine, RunStatus.UNKNOWN if applying else RunStatus.ERRORED, services.clock.now())

@@ -213,7 +213,7 @@ class Run(SQLModel, table=True):
     """For an apply: the run whose shown plan is what was approved; itself once it was held and shown."""
     attempt: int = 1
     applying_at: datetime | None = _when(nullable=True)
-    """When the engine was told to apply; None if it never was."""
+    """When the engine was told to apply; None if it never was, or did nothing since the state had moved."""
     stale_tries: int = 0
     """How often the state moved between its plan and its apply, so that it began anew."""
     comes_after: list[list[str]] = _json()
