@@ -36,6 +36,20 @@ class ProjectFacts:
     """The plan was made while somebody else held the project."""
     outdated: bool = False
     """The base branch has changed what the plan was made from."""
+    narrowed: tuple[str, ...] = ()
+    """The arguments that it was planned with and that leave something out, so that the plan cannot be applied."""
+    complete: bool = True
+    """Whether the engine says that the plan is all that is to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was found when a pull request was looked at whole: its present head, for its present base branch."""
+
+    conflict: tuple[str, ...] = ()
+    """The files that do not merge, so that no project could be looked for."""
+    refused: tuple[str, ...] = ()
+    """The directories that cannot be planned as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +66,10 @@ class GateFacts:
     reviews: tuple[Review, ...]
     explicit: tuple[ExplicitApproval, ...]
     projects: tuple[ProjectFacts, ...]
+    looked: Looked | None
+    """None while nobody has looked at the whole of it: that no project is affected is not known then."""
+    governed: bool = True
+    """Whether its base branch is one that prbot plans for."""
     prefix: str = "prbot"
     """First word of commands, for advice."""
 
@@ -107,6 +125,10 @@ def facts_record(facts: GateFacts) -> dict[str, Any]:
             }
             for each in facts.explicit
         ],
+        "governed": facts.governed,
+        "looked": None
+        if facts.looked is None
+        else {"conflict": list(facts.looked.conflict), "refused": list(facts.looked.refused)},
         "projects": [_project_record(each) for each in facts.projects],
     }
 
@@ -121,6 +143,8 @@ def _project_record(each: ProjectFacts) -> dict[str, Any]:
         "holder": None if holder is None else {"pull": holder.pull, "merged": holder.merged},
         "speculative": each.speculative,
         "outdated": each.outdated,
+        "narrowed": list(each.narrowed),
+        "complete": each.complete,
     }
 
 

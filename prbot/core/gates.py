@@ -18,6 +18,7 @@ from prbot.core.pulls import Pull
 from prbot.core.rules import Rules
 from prbot.core.runs import Goal, RunStatus
 from prbot.core.shown import ShownPlan, short_fingerprint
+from prbot.core.unplanned import PLAN_TO_COME, unapplicable, unplanned
 
 GateName = Literal["planned", "approved", "mergeable", "unlocked", "merged"]
 
@@ -60,7 +61,7 @@ class GateReport:
 
 
 def evaluate(facts: GateFacts) -> GateReport:
-    """Every requirement, met or not. Without projects there is nothing to require but the merge."""
+    """Every requirement, met or not. Where no project is affected, there is nothing to require but the merge."""
     verdicts = {
         each.project: judge(
             facts.reviews, facts.explicit, each.earlier, each.plan, facts.people, merged_at=facts.pull.merged_at
@@ -73,6 +74,21 @@ def evaluate(facts: GateFacts) -> GateReport:
 
 
 NO_PROJECT = "no project is affected"
+NOTHING_LEFT = "nothing of it is left to be applied"
+NOT_KNOWN = "which projects are affected is not known yet"
+
+
+def _without_projects(name: GateName, facts: GateFacts) -> Gate:
+    """A requirement of a pull request without projects: met if that was found, and not only for want of a look."""
+    if facts.pull.merged:
+        return Gate(name, True, NOTHING_LEFT)
+    return Gate(name, True, NO_PROJECT) if _is_known(facts) else Gate(name, False, NOT_KNOWN, "see `planned`")
+
+
+def _is_known(facts: GateFacts) -> bool:
+    """Whether it was found which projects are affected."""
+    looked = facts.looked
+    return facts.governed and looked is not None and not looked.conflict and not looked.refused
 
 
 def _from_problems(name: GateName, problems: Sequence[tuple[str, str]], met: str) -> Gate:
@@ -85,66 +101,18 @@ def _from_problems(name: GateName, problems: Sequence[tuple[str, str]], met: str
 
 
 # -- planned ----------------------------------------------------------------------------------------------------------
-_UNPLANNED: Mapping[RunStatus, tuple[str, str]] = {
-    RunStatus.PENDING: ("is about to be planned", "wait for its plan"),
-    RunStatus.WAITING: ("waits for its turn", "wait for its plan"),
-    RunStatus.PLANNING: ("is being planned", "wait for its plan"),
-    RunStatus.POLICY_FAILED: ("failed a policy", "change the code until the policy passes"),
-    RunStatus.ERRORED: ("could not be planned", "push a fix, or type `{prefix} plan` to try again"),
-    RunStatus.CANCELLED: ("was cancelled", "type `{prefix} plan`"),
-    RunStatus.DISCARDED: ("was discarded", "type `{prefix} plan`"),
-    RunStatus.SUPERSEDED: ("has no plan since its last one was superseded", "type `{prefix} plan`"),
-}
-
-_HAS_PLAN = frozenset({RunStatus.PLANNED, RunStatus.NO_CHANGES, RunStatus.AWAITING_APPROVAL, RunStatus.HELD})
-
-_UNDER_WAY = frozenset({RunStatus.PENDING, RunStatus.WAITING, RunStatus.PLANNING, RunStatus.APPLYING})
-
-
 def _planned(facts: GateFacts) -> Gate:
-    if not facts.projects:
-        return Gate("planned", True, NO_PROJECT)
-    problem = _unapplicable if facts.pull.merged else _unplanned
+    if not facts.projects and facts.pull.merged:
+        return _without_projects("planned", facts)
     problems = [
-        (f"{each.project.label} {found[0]}", found[1].format(prefix=facts.prefix))
-        for each in facts.projects
-        if (found := problem(each, facts.pull))
+        (why, todo.format(prefix=facts.prefix))
+        for why, todo in (unapplicable(facts.projects) if facts.pull.merged else unplanned(facts))
     ]
-    met = "each project is planned anew, in the merge commit, when it is applied"
-    return _from_problems("planned", problems, met if facts.pull.merged else "all projects are planned on this head")
-
-
-def _unplanned(each: ProjectFacts, pull: Pull) -> tuple[str, str] | None:
-    """What is wrong with the plan of an open pull request, and what to do."""
-    if each.status is None:
-        return "was never planned", "type `{prefix} plan`"
-    if each.status not in _HAS_PLAN:
-        return _UNPLANNED.get(each.status, (f"is {each.status}", "type `{prefix} plan`"))
-    if each.plan is None:
-        return "has no plan that was shown", "wait for its plan"
-    if each.plan.head_sha != pull.head_sha:
-        return (
-            f"was planned on {each.plan.head_sha[:7]}, not on this head",
-            "wait for its plan, or type `{prefix} plan`",
-        )
-    if each.outdated:
-        return f"was planned before {pull.base_branch} changed what it reads", "type `{prefix} plan`"
-    if each.speculative:
-        why = "has only a speculative plan, made while somebody else held it"
-        return why, "it is planned anew when its turn comes"
-    return None
-
-
-def _unapplicable(each: ProjectFacts, _pull: Pull) -> tuple[str, str] | None:
-    """What keeps a merged pull request's project from being applied (again)."""
-    if each.status in _UNDER_WAY:
-        return f"has a run under way ({each.status})", "wait for it to end"
-    if each.status is RunStatus.UNKNOWN:
-        return (
-            "was being applied when its worker was lost, and whether it was is not known",
-            "somebody with maintain access must compare the state with the plan, and say what happened",
-        )
-    return None
+    if facts.pull.merged:
+        met = "each project is planned anew, in the merge commit, when it is applied"
+    else:
+        met = "all projects are planned on this head" if facts.projects else NO_PROJECT
+    return _from_problems("planned", problems, met)
 
 
 # -- approved ---------------------------------------------------------------------------------------------------------
@@ -156,7 +124,7 @@ def approvals_needed(rules: Rules, plan: ShownPlan | None) -> int:
 
 def _approved(facts: GateFacts, verdicts: Mapping[ProjectKey, ApprovalVerdict]) -> Gate:
     if not facts.projects:
-        return Gate("approved", True, NO_PROJECT)
+        return _without_projects("approved", facts)
     labels = [each.project.label for each in facts.projects]
     found = [(each, verdicts.get(each.project, ApprovalVerdict())) for each in facts.projects]
     standings = [(each, *_standing(each.plan, verdict, facts)) for each, verdict in found]
@@ -189,6 +157,10 @@ def _is_of_head(plan: ShownPlan, pull: Pull) -> bool:
     return plan.goal is Goal.APPLY or plan.head_sha == pull.head_sha
 
 
+def _is_shown(each: ProjectFacts, pull: Pull) -> bool:
+    return each.plan is not None and _is_of_head(each.plan, pull) and each.plan.shown_at is not None
+
+
 def _by_project(labels: Collection[str], said: Iterable[tuple[str, str]]) -> list[str]:
     """What is said of projects: each sentence once, after the labels of those it is about unless it is about all."""
     about: dict[str, dict[str, None]] = {}
@@ -214,9 +186,8 @@ def _approval_todo(facts: GateFacts, lacking: Sequence[ProjectFacts], objectors:
     steps = []
     if objectors:
         steps.append(f"ask {_and(objectors)} to review again, or have the review dismissed")
-    plans = [each.plan for each in lacking if each.plan is not None and _is_of_head(each.plan, facts.pull)]
-    shown = [plan for plan in plans if plan.shown_at is not None]
-    if len(shown) < len(lacking):
+    shown = [each.plan for each in lacking if each.plan is not None and _is_shown(each, facts.pull)]
+    if any(each.status in PLAN_TO_COME and not _is_shown(each, facts.pull) for each in lacking):
         steps.append("wait until the plan is shown")
     who = f"{facts.people.approvers}, and other than {_and(_involved(facts.people))},"
     if facts.pull.merged and shown:
@@ -244,7 +215,7 @@ def _mergeable(facts: GateFacts) -> Gate:
     pull = facts.pull
     if pull.merged:
         return Gate("mergeable", True, "it is merged")
-    if not facts.projects:
+    if not facts.projects and _is_known(facts):
         return Gate("mergeable", True, NO_PROJECT)
     if not facts.rules.require_mergeable:
         return Gate("mergeable", True, "the rules do not ask for it")
@@ -262,7 +233,7 @@ def _mergeable(facts: GateFacts) -> Gate:
 
 def _unlocked(facts: GateFacts) -> Gate:
     if not facts.projects:
-        return Gate("unlocked", True, NO_PROJECT)
+        return _without_projects("unlocked", facts)
     if facts.rules.locks == "off":
         return Gate("unlocked", True, "the rules lock nothing")
     problems = [found for each in facts.projects if (found := _locked(each, facts))]
@@ -270,8 +241,11 @@ def _unlocked(facts: GateFacts) -> Gate:
 
 
 def _locked(each: ProjectFacts, facts: GateFacts) -> tuple[str, str] | None:
-    """Why the project is not this pull request's, and what to do."""
+    """Why the project is not this pull request's, and what to do. A plan without changes needs no lock, and has given
+    up the one that it had."""
     label, holder = each.project.label, each.holder
+    if each.status is RunStatus.NO_CHANGES:
+        return None
     if holder is None:
         if facts.rules.locks == "apply" and not facts.pull.merged:
             return None  # taken at the merge

@@ -9,13 +9,15 @@ from sqlmodel import Session, col, select
 
 from prbot.core import approvals, locks
 from prbot.core.approvals import ExplicitApproval, PeopleFacts
-from prbot.core.gate_facts import GateFacts, ProjectFacts
+from prbot.core.branches import governed
+from prbot.core.gate_facts import GateFacts, Looked, ProjectFacts
 from prbot.core.ids import ProjectKey, PullKey, Repo
 from prbot.core.modules import Product, RepoView, repo_view, terraform_blobs
 from prbot.core.projects import Selection, discover
 from prbot.core.pulls import Commit, Pull, Review, Role
 from prbot.core.runs import Goal, RunStatus
 from prbot.core.shown import ShownPlan
+from prbot.core.unplanned import narrowing
 from prbot.flows.locks import queue_of
 from prbot.flows.services import Services
 from prbot.ports import Conflict, Denied, Merged, NotFound
@@ -87,12 +89,13 @@ def gate_facts(
     rules = services.rules(pull.key.repo)
     reviews = services.forge.reviews(pull.key)
     with services.db.read() as tx:
-        projects = [each for each in project_facts(tx, pull, base_sha) if only is None or each.project == only]
+        projects = [each for each in project_facts(tx, pull) if only is None or each.project == only]
         explicit = [
             ExplicitApproval(row.user, row.user_is_bot, row.run, row.fingerprint, row.at, row.comment_id)
             for row in tx.exec(select(Approval).where(Approval.repo == pull.key.repo, Approval.pull == pull.key.number))
         ]
         row = tx.get(PullRow, (pull.key.repo, pull.key.number))
+        looked = looked_at(tx, pull.key, pull.head_sha, pull.base_branch)
     return GateFacts(
         pull=pull,
         rules=rules,
@@ -102,6 +105,8 @@ def gate_facts(
         reviews=tuple(reviews),
         explicit=tuple(explicit),
         projects=tuple(projects),
+        looked=looked,
+        governed=governed(rules, pull),
         prefix=services.identity.prefixes[0],
     )
 
@@ -141,34 +146,45 @@ def _base_merges(services: Services, pull: Pull, commits: Sequence[Commit]) -> f
     return frozenset(found)
 
 
-def project_facts(tx: Session, pull: Pull, base_sha: str) -> list[ProjectFacts]:
+def project_facts(tx: Session, pull: Pull) -> list[ProjectFacts]:
     """The projects that the pull request changes and that are neither applied nor given up."""
     every = runs.of_pull(tx, pull.key)
-    plans = runs.newest(run for run in every if run.goal is Goal.PLAN)
+    return [_facts_of(tx, every, run) for _, run in sorted(_concerned(tx, pull, every).items())]
+
+
+def _concerned(tx: Session, pull: Pull, every: Sequence[Run]) -> dict[ProjectKey, Run]:
+    """The run that tells how each project stands. Of an open pull request every project that it affects has one, and
+    be it one that was put aside; of a merged one those do that are left to be applied."""
+    plans = runs.latest(run for run in every if run.goal is Goal.PLAN)
+    if not pull.merged:
+        return {project: plans[project] for project in affected(tx, pull.key)}
     applies = runs.newest(run for run in every if run.goal is Goal.APPLY)
-    present = affected(tx, pull.key)
-    facts = []
-    for project in sorted({*plans, *applies}):
-        if not pull.merged and project not in present:
-            continue
-        run = applies.get(project) or plans[project]
-        if run.status in (RunStatus.APPLIED, RunStatus.DISCARDED) or (
-            run.goal is Goal.APPLY and run.status is RunStatus.NO_CHANGES
-        ):
-            continue
-        about = reference_of(every, run)
-        facts.append(
-            ProjectFacts(
-                project=project,
-                status=run.status,
-                plan=shown_plan(about) if about is not None and about.fingerprint else None,
-                earlier={each.id: shown_plan(each) for each in every if each.project == project and each.fingerprint},
-                holder=locks.holder(queue_of(tx, project)),
-                speculative=run.speculative,
-                outdated=False,
-            )
-        )
-    return facts
+    done = (RunStatus.APPLIED, RunStatus.DISCARDED, RunStatus.NO_CHANGES, RunStatus.SUPERSEDED)
+    return {project: run for project, run in (applies or plans).items() if run.status not in done}
+
+
+def _facts_of(tx: Session, every: Sequence[Run], run: Run) -> ProjectFacts:
+    about = reference_of(every, run)
+    has_plan = about is not None and about.fingerprint and run.status is not RunStatus.SUPERSEDED
+    return ProjectFacts(
+        project=run.project,
+        status=run.status,
+        plan=shown_plan(about) if about is not None and has_plan else None,
+        earlier={each.id: shown_plan(each) for each in every if each.project == run.project and each.fingerprint},
+        holder=locks.holder(queue_of(tx, run.project)),
+        speculative=run.speculative,
+        narrowed=narrowing(run.extra_args or ()),
+        complete=run.summary is None or bool(run.summary.get("complete", True)),
+    )
+
+
+def looked_at(tx: Session, pull: PullKey, head_sha: str, base_branch: str) -> Looked | None:
+    """What was found when the pull request was last looked at whole; None if that was another head or base branch."""
+    whole = [each for each in runs.operations(tx, pull) if each.goal is Goal.PLAN and each.whole]
+    if not whole or (whole[-1].head_sha, whole[-1].base_branch) != (head_sha, base_branch):
+        return None
+    refused = sorted({str(each["dir"]) for each in whole[-1].refusals or ()})
+    return Looked(tuple(whole[-1].conflict or ()), tuple(refused))
 
 
 def affected(tx: Session, pull: PullKey) -> set[ProjectKey]:

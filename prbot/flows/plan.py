@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 
 import structlog
 from sqlmodel import Session
@@ -25,7 +25,7 @@ from prbot.flows.locks import claim, claimed_by, give_up, queue_of
 from prbot.flows.nudge import report_soon, stop
 from prbot.flows.services import Services
 from prbot.flows.steps import Made, StepFailed, bench, kept_summary
-from prbot.ports import Conflict, Denied, MergeConflict, NotFound, Unavailable
+from prbot.ports import Conflict, Denied, MergeConflict, Merged, NotFound, Unavailable
 from prbot.store import runs, slots
 from prbot.store.tables import Operation, PullRow, Run
 
@@ -59,34 +59,60 @@ class Candidate:
     """The other projects of the pull request that it reads."""
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look at a pull request found: it does not merge, or these are the projects to be planned."""
+
+    base_sha: str
+    conflict: tuple[str, ...] = ()
+    commit: str = ""
+    tree: str = ""
+    selection: Selection = field(default_factory=Selection)
+    candidates: tuple[Candidate, ...] = ()
+
+
 # -- starting ---------------------------------------------------------------------------------------------------------
 def start(services: Services, pull: Pull, asked: Asked) -> None:
     """Plan a pull request's projects at its present head and base, in place of what was planned or under way before."""
-    with services.db.read() as tx:
-        earlier = runs.of_pull(tx, pull.key, Goal.PLAN)
     base = gather.fetched(services, pull)
     merged = services.git.merge(pull.repo, base, pull.head_sha)
     if isinstance(merged, MergeConflict):
-        _record(services, pull, base, asked, conflict=merged)
+        _record(services, pull, asked, Found(base, conflict=merged.files))
         return
     change = gather.change_between(services, pull.repo, base, merged.commit)
-    projects: Sequence[Project] = change.selection.projects
-    if asked.command is not None:
-        wanted = Wanted(asked.command.dirs, asked.command.workspace, asked.command.projects)
-        found = for_command(pull.key.repo, change.selection, change.after, wanted, [run.project for run in earlier])
-        if isinstance(found, NoSuchProject):
-            report.reply(services, pull.key, asked.comment_id, no_such_project(found))
-            return
-        projects = found
-        if not projects and not change.selection.refusals and not change.selection.orphans:
-            report.reply(services, pull.key, asked.comment_id, nothing_affected(pull.base_branch))
+    projects = _meant(services, pull, asked, change)
+    if projects is None:
+        return
+    candidates = tuple(_candidates(services, pull, asked, change, merged, projects))
+    _record(services, pull, asked, Found(base, (), merged.commit, merged.tree, change.selection, candidates))
+
+
+def _meant(services: Services, pull: Pull, asked: Asked, change: gather.Change) -> Sequence[Project] | None:
+    """Which projects are to be planned; None where who asked was told that there is no such project."""
+    if asked.command is None:
+        return change.selection.projects
+    with services.db.read() as tx:
+        planned = [run.project for run in runs.of_pull(tx, pull.key, Goal.PLAN)]
+    wanted = Wanted(asked.command.dirs, asked.command.workspace, asked.command.projects)
+    found = for_command(pull.key.repo, change.selection, change.after, wanted, planned)
+    if isinstance(found, NoSuchProject):
+        report.reply(services, pull.key, asked.comment_id, no_such_project(found))
+        return None
+    if not found and not change.selection.refusals and not change.selection.orphans:
+        report.reply(services, pull.key, asked.comment_id, nothing_affected(pull.base_branch))
+    return found
+
+
+def _candidates(
+    services: Services, pull: Pull, asked: Asked, change: gather.Change, merged: Merged, projects: Sequence[Project]
+) -> Iterator[Candidate]:
+    with services.db.read() as tx:
+        last = {run.project: run for run in runs.of_pull(tx, pull.key, Goal.PLAN) if run.fingerprint}
     version = services.engine.version()
     known = {each.key: each for each in (*change.selection.projects, *projects)}
     reads = dependencies.read_by(change.after, known.values())
-    candidates = []
-    last = {run.project: run for run in earlier if run.fingerprint}
     same_as = {
-        head: gather.same_on_base(services, pull, base, head, merged)
+        head: gather.same_on_base(services, pull, change.base_sha, head, merged)
         for head in {last[project.key].head_sha for project in projects if project.key in last}
     }
     for project in projects:
@@ -99,9 +125,7 @@ def start(services: Services, pull: Pull, asked: Asked) -> None:
             extra_args=asked.command.extra_args if asked.command else (),
         )
         carries = previous.id if previous is not None and same else None
-        candidates.append(Candidate(project, digest, carries, reads[project.key]))
-    operation = _record(services, pull, base, asked, selection=change.selection)
-    _make_runs(services, pull, operation, asked, candidates, (merged.commit, merged.tree))
+        yield Candidate(project, digest, carries, reads[project.key])
 
 
 def keep_pusher(services: Services, pull: Pull) -> None:
@@ -123,15 +147,10 @@ def keep_pusher(services: Services, pull: Pull) -> None:
         tx.add(mine)
 
 
-def _record(
-    services: Services,
-    pull: Pull,
-    base: str,
-    asked: Asked,
-    conflict: MergeConflict | None = None,
-    selection: Selection | None = None,
-) -> Operation:
-    """Write down the operation, and let what it replaces go."""
+def _record(services: Services, pull: Pull, asked: Asked, found: Found) -> None:
+    """Write down what was found together with the runs that follow from it, and let what they replace go: a look at the
+    whole without its runs would read as if nothing were to be planned."""
+    whole = asked.whole or bool(found.conflict)
     operation = Operation(
         id=services.new_id(),
         repo=pull.key.repo,
@@ -141,70 +160,64 @@ def _record(
         actor=asked.actor.name,
         comment_id=asked.comment_id,
         head_sha=pull.head_sha,
-        base_sha=base,
+        base_sha=found.base_sha,
         base_branch=pull.base_branch,
-        whole=asked.whole,
-        conflict=list(conflict.files) if conflict else None,
-        refusals=[asdict(each) for each in selection.refusals] if selection and asked.whole else [],
-        orphans=[asdict(each) for each in selection.orphans] if selection and asked.whole else [],
+        whole=whole,
+        conflict=list(found.conflict) or None,
+        refusals=[asdict(each) for each in found.selection.refusals] if whole else [],
+        orphans=[asdict(each) for each in found.selection.orphans] if whole else [],
         created_at=services.clock.now(),
     )
     with services.db.write() as tx:
         tx.add(operation)
-        if asked.whole:
+        tx.flush()
+        if whole:
             supersede(services, tx, pull.key, None)
-            kept = {project.key for project in selection.projects} if selection else set()
+            kept = {project.key for project in found.selection.projects}
             for project in claimed_by(tx, pull.key):
-                if selection is not None and project not in kept:
+                if project not in kept:
                     give_up(services, tx, project, pull.key.number)
-        report_soon(services, tx, pull.key)
-    return operation
-
-
-def _make_runs(
-    services: Services,
-    pull: Pull,
-    operation: Operation,
-    asked: Asked,
-    candidates: Sequence[Candidate],
-    merged: tuple[str, str],
-) -> None:
-    mode = services.rules(pull.key.repo).locks
-    with services.db.write() as tx:
-        for each in candidates:
-            key = each.project.key
-            supersede(services, tx, pull.key, key)
-            if locks.claims_project(mode, merged=False):
-                claim(services, tx, key, pull.key.number)
-            command = asked.command
-            tx.add(
-                Run(
-                    id=services.new_id(),
-                    operation=operation.id,
-                    repo=key.repo,
-                    pull=pull.key.number,
-                    dir=key.dir,
-                    workspace=key.workspace,
-                    goal=Goal.PLAN,
-                    trigger=asked.trigger,
-                    head_sha=pull.head_sha,
-                    base_sha=operation.base_sha,
-                    commit=merged[0],
-                    tree=merged[1],
-                    var_files=list(each.project.var_files),
-                    extra_args=list(command.extra_args) if command else [],
-                    verbose=command.verbose if command else False,
-                    reason=each.project.reason,
-                    speculative=_is_speculative(tx, key, pull.key.number),
-                    input_digest=each.input_digest,
-                    carries=each.carries,
-                    comes_after=[[other.dir, other.workspace] for other in each.reads],
-                    created_at=services.clock.now(),
-                )
-            )
+        for candidate in found.candidates:
+            _add_run(services, tx, operation, asked, (found, candidate))
         tx.flush()
         admit_runs(services, tx)
         report_soon(services, tx, pull.key)
+
+
+def _add_run(
+    services: Services, tx: Session, operation: Operation, asked: Asked, what: tuple[Found, Candidate]
+) -> None:
+    """Claim a project, and add the run that plans it."""
+    (found, candidate), command = what, asked.command
+    key = candidate.project.key
+    supersede(services, tx, PullKey(operation.repo, operation.pull), key)
+    if locks.claims_project(services.rules(operation.repo).locks, merged=False):
+        claim(services, tx, key, operation.pull)
+    tx.add(
+        Run(
+            id=services.new_id(),
+            operation=operation.id,
+            repo=key.repo,
+            pull=operation.pull,
+            dir=key.dir,
+            workspace=key.workspace,
+            goal=Goal.PLAN,
+            trigger=asked.trigger,
+            head_sha=operation.head_sha,
+            base_sha=operation.base_sha,
+            commit=found.commit,
+            tree=found.tree,
+            var_files=list(candidate.project.var_files),
+            extra_args=list(command.extra_args) if command else [],
+            verbose=command.verbose if command else False,
+            reason=candidate.project.reason,
+            speculative=_is_speculative(tx, key, operation.pull),
+            input_digest=candidate.input_digest,
+            carries=candidate.carries,
+            comes_after=[[other.dir, other.workspace] for other in candidate.reads],
+            created_at=services.clock.now(),
+        )
+    )
 
 
 def _is_speculative(tx: Session, project: ProjectKey, pull: int) -> bool:

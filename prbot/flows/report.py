@@ -24,8 +24,9 @@ from prbot.core.comments.split import find_marker, split
 from prbot.core.gate_facts import facts_digest
 from prbot.core.gates import GateReport, evaluate
 from prbot.core.ids import PullKey
-from prbot.core.pulls import Posted, Pull, Status
-from prbot.core.runs import LIVE, Goal
+from prbot.core.pulls import Posted, Status
+from prbot.core.runs import LIVE, Goal, RunStatus
+from prbot.core.statuses import PLAN, apply_status, gate_status, gate_while_planning, plan_statuses
 from prbot.flows import checks, deployments, gather, views
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
@@ -78,44 +79,56 @@ def want_all(
     """Work out every comment, status, check and deployment of a pull request."""
     every = runs.operations(tx, pull.key)
     plans = [each for each in every if each.goal is Goal.PLAN]
-    url = services.identity.pull_url(pull.key)
     if plans:
-        latest = plans[-1]
-        _want_plan_comment(services, tx, pull, plans, latest, reviewers)
-        projects = gather.affected(tx, pull.key)
-        newest = runs.newest(runs.of_pull(tx, pull.key, Goal.PLAN))
-        members = [run for project, run in newest.items() if project in projects and run.head_sha == latest.head_sha]
-        whole = next((each for each in reversed(plans) if each.whole), latest)
-        for status in views.plan_statuses(whole, members, url):
-            if shows_checks and checks.in_place_of(tx, pull.key, latest.head_sha, status):
-                check = checks.of_plan(services, tx, pull, whole, members, status)
-                checks.want(services, tx, pull.key, latest.head_sha, check)
-            else:
-                want_status(tx, pull.key, latest.head_sha, status)
+        _want_plan_comment(services, tx, pull, plans, plans[-1], reviewers)
+        _want_plan_statuses(services, tx, pull, plans, shows_checks=shows_checks)
     if shows_checks:
         checks.want_permission(services, tx, pull)
     if gate is not None:
         want_status(tx, pull.key, pull.head_sha, gate)
     _end_what_is_left_behind(tx, pull)
-    applies = [each for each in every if each.goal is Goal.APPLY]
-    for operation in applies:
-        _want_apply_comment(services, tx, pull, operation)
+    for operation in every:
+        if operation.goal is Goal.APPLY:
+            _want_apply_comment(services, tx, pull, operation)
+    applies = runs.of_pull(tx, pull.key, Goal.APPLY)
     if applies:
-        newest = runs.newest(runs.of_pull(tx, pull.key, Goal.APPLY))
-        status = views.apply_status(list(newest.values()), url)
+        members = views.members_of(runs.latest(applies).values(), applies)
+        url, prefix = services.identity.pull_url(pull.key), services.identity.prefixes[0]
         for sha in {pull.merge_sha, pull.head_sha} - {None, ""}:
-            want_status(tx, pull.key, str(sha), status)
+            want_status(tx, pull.key, str(sha), apply_status(members, url, prefix=prefix))
         if services.rules(pull.repo).deployments:
-            deployments.want(services, tx, pull.key, runs.of_pull(tx, pull.key, Goal.APPLY))
+            deployments.want(services, tx, pull.key, applies)
+
+
+def _want_plan_statuses(
+    services: Services, tx: Session, pull: PullRow, plans: list[Operation], *, shows_checks: bool
+) -> None:
+    """The statuses of the commit that was looked at last. Of a pull request that is not open any more, what was put
+    aside is told no more of."""
+    head, projects = plans[-1].head_sha, gather.affected(tx, pull.key)
+    latest = runs.latest(runs.of_pull(tx, pull.key, Goal.PLAN))
+    members = [run for project, run in latest.items() if project in projects and run.head_sha == head]
+    if pull.state != "open" and any(run.status is RunStatus.SUPERSEDED for run in members):
+        return
+    whole = next((each for each in reversed(plans) if each.whole), plans[-1])
+    looked = gather.looked_at(tx, pull.key, head, pull.base_branch)
+    url, prefix = services.identity.pull_url(pull.key), services.identity.prefixes[0]
+    for status in plan_statuses(looked, views.members_of(members), url, prefix=prefix):
+        if shows_checks and checks.in_place_of(tx, pull.key, head, status):
+            checks.want(services, tx, pull.key, head, checks.of_plan(services, tx, pull, whole, members, status))
+        else:
+            want_status(tx, pull.key, head, status)
 
 
 def _end_what_is_left_behind(tx: Session, pull: PullRow) -> None:
-    """Nothing stays pending on a commit that the pull request has moved on from."""
-    said = f"given up: {pull.head_sha[:7]} took its place"
+    """Nothing stays pending on a commit that the pull request has moved on from, and no plan once it is not open."""
+    put_aside = {run.head_sha for run in runs.of_pull(tx, pull.key, Goal.PLAN) if run.status is RunStatus.SUPERSEDED}
+    over = pull.state != "open" and pull.head_sha in put_aside
     for post in posts.of_pull(tx, pull.key):
         sha, _, name = post.key.partition(" ")
-        if sha in (pull.head_sha, pull.merge_sha):
+        if sha in (pull.head_sha, pull.merge_sha) and not (over and name.startswith(PLAN)):
             continue
+        said = f"given up: {pull.state}" if sha == pull.head_sha else f"given up: {pull.head_sha[:7]} took its place"
         body = json.loads(post.body) if post.kind in (posts.STATUS, posts.CHECK) else {}
         if post.kind == posts.STATUS and body["state"] == "pending":
             want_status(tx, pull.key, sha, Status(name, "error", said))
@@ -177,36 +190,23 @@ def _want_apply_comment(services: Services, tx: Session, pull: PullRow, operatio
 
 
 # -- the gate ---------------------------------------------------------------------------------------------------------
-def gate_of(services: Services, pull: Pull, base_sha: str) -> tuple[GateReport, str]:
-    """The gates of an open pull request and the digest of the facts, recorded."""
-    facts = gather.gate_facts(services, pull, base_sha)
-    return evaluate(facts), facts_digest(facts)
-
-
-def gate_status(verdict: GateReport, url: str) -> Status:
-    """`prbot/gate`: success when all but the merge itself is met."""
-    if verdict.approve_ready:
-        return Status("prbot/gate", "success", "all requirements but the merge are met", url)
-    lacking = ", ".join(gate.name for gate in verdict.unmet if gate.name != "merged")
-    return Status("prbot/gate", "pending", f"not met: {lacking}; see `prbot apply`"[:140], url)
-
-
 def _gate_now(services: Services, row: PullRow) -> tuple[Status | None, list[str]]:
     """The gate's status, and who approved before the plan was there to be seen."""
     with services.db.read() as tx:
         plans = [each for each in runs.operations(tx, row.key) if each.goal is Goal.PLAN]
         busy = any(run.status in LIVE for run in runs.of_pull(tx, row.key, Goal.PLAN))
-    if row.state != "open" or not plans or busy:
+    if row.state != "open" or not plans:
         return None, []
+    url = services.identity.pull_url(row.key)
+    if busy:
+        return gate_while_planning(url), []
     pull = services.forge.pull(row.key)
-    if pull.state != "open" or pull.head_sha != plans[-1].head_sha:
+    if pull.state != "open" or pull.head_sha != row.head_sha:
         return None, []
-    verdict, digest = gate_of(services, pull, plans[-1].base_sha)
-    if plans[-1].conflict or plans[-1].refusals:
-        status = Status("prbot/gate", "failure", "not every directory could be planned; see the comment")
-    else:
-        status = gate_status(verdict, services.identity.pull_url(row.key))
-    _record_gate(services, row, verdict, digest, status)
+    facts = gather.gate_facts(services, pull, plans[-1].base_sha)
+    verdict = evaluate(facts)
+    status = gate_status(facts, verdict, url)
+    _record_gate(services, row, verdict, facts_digest(facts), status)
     early = {each.user for v in verdict.verdicts.values() for each in v.not_counted if each.code in TOO_EARLY}
     return status, sorted(early)
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlmodel import Session
 
 from prbot.core import locks
-from prbot.core.comments import words
 from prbot.core.comments.apply import AppliedProject, ApplyView
 from prbot.core.comments.plan import Lock, PlannedProject, PlanView, provisional
 from prbot.core.comparison import EntryDifference
 from prbot.core.ids import ProjectKey
-from prbot.core.plans import Counts
 from prbot.core.projects import Orphan
-from prbot.core.pulls import Status, StatusState
 from prbot.core.refusals import Refusal
 from prbot.core.rules import Rules
-from prbot.core.runs import LIVE, RunStatus
+from prbot.core.runs import RunStatus
+from prbot.core.statuses import Member
+from prbot.core.unplanned import narrowing
 from prbot.flows.locks import queue_of
 from prbot.flows.order import read_too_early
 from prbot.flows.steps import counts_of
@@ -25,8 +24,6 @@ from prbot.store import runs
 from prbot.store.outputs import read as read_output
 from prbot.store.tables import Operation, PullRow, Run
 
-MOST_STATUSES = 20
-FAILED = frozenset({RunStatus.ERRORED, RunStatus.POLICY_FAILED, RunStatus.CANCELLED, RunStatus.UNKNOWN})
 STOPPED = frozenset({RunStatus.HELD, RunStatus.AWAITING_APPROVAL, RunStatus.WAITING, RunStatus.PLANNED})
 
 
@@ -70,7 +67,10 @@ def planned(tx: Session, run: Run) -> PlannedProject:
 
 def _notes(run: Run) -> tuple[str, ...]:
     found = []
-    if run.extra_args:
+    left_out = narrowing(run.extra_args or ())
+    if left_out:
+        found.append(f"Made with `{' '.join(left_out)}`, so that it cannot be applied. Plan again without that.")
+    elif run.extra_args:
         found.append(f"Made with `{' '.join(run.extra_args)}`, which goes into what an approval is for.")
     if run.comes_after:
         found.append(provisional([ProjectKey(run.repo, *each).label for each in run.comes_after]))
@@ -124,45 +124,7 @@ def stranger_notice(head_sha: str) -> str:
 
 
 # -- statuses ---------------------------------------------------------------------------------------------------------
-def plan_statuses(operation: Operation, members: Sequence[Run], url: str) -> list[Status]:
-    """The total, and each project's where there are few enough. Projects have one only when their plan has ended."""
-    found = [_plan_total(operation, members, url)]
-    if len(members) <= MOST_STATUSES:
-        found += [_plan_of(run, url) for run in members if run.status not in LIVE]
-    return found
-
-
-def _plan_total(operation: Operation, members: Sequence[Run], url: str) -> Status:
-    def status(state: StatusState, text: str) -> Status:
-        return Status("prbot/plan", state, text[:140], url)
-
-    if operation.conflict:
-        return status("failure", f"does not merge: conflicts in {len(operation.conflict)} files")
-    if any(run.status in LIVE for run in members):
-        return status("pending", f"planning {len(members)} project{'s' * (len(members) != 1)}")
-    failed = [run for run in members if run.status in FAILED]
-    if failed or operation.refusals:
-        return status("failure", f"{len(failed) + len(operation.refusals or ())} not planned; see the comment")
-    if not members:
-        return status("success", "no project is affected")
-    return status("success", words.in_words(words.total(map(counts_of, members))))
-
-
-def _plan_of(run: Run, url: str) -> Status:
-    name = f"prbot/plan: {run.project.label}"
-    if run.status in FAILED:
-        return Status(name, "failure", run.status.replace("_", " "), url)
-    return Status(name, "success", words.in_words(counts_of(run))[:140], url)
-
-
-def apply_status(members: Sequence[Run], url: str) -> Status:
-    """How the apply of a merged pull request stands."""
-    by = {run.status for run in members}
-    if by & {RunStatus.ERRORED, RunStatus.UNKNOWN, RunStatus.CANCELLED}:
-        return Status("prbot/apply", "failure", "not applied; see the comment", url)
-    if by & {RunStatus.HELD, RunStatus.AWAITING_APPROVAL}:
-        return Status("prbot/apply", "failure", "held until somebody approves; see the comment", url)
-    if by & (LIVE | {RunStatus.WAITING, RunStatus.PLANNED}):
-        return Status("prbot/apply", "pending", "under way", url)
-    total: Counts = words.total(counts_of(run) for run in members if run.status is RunStatus.APPLIED)
-    return Status("prbot/apply", "success", f"applied: {words.in_words(total)}"[:140], url)
+def members_of(latest: Iterable[Run], every: Sequence[Run] = ()) -> list[Member]:
+    """Runs as the statuses show them; `every` are all of the same pull request and goal."""
+    tried = {run.project for run in every if run.applied_output and run.status is not RunStatus.APPLIED}
+    return [Member(run.project.label, run.status, counts_of(run), run.project in tried) for run in latest]

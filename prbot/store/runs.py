@@ -33,9 +33,14 @@ def of_pull(tx: Session, pull: PullKey, goal: Goal | None = None) -> list[Run]:
     return list(tx.exec(query))
 
 
+def latest(runs: Iterable[Run]) -> dict[ProjectKey, Run]:
+    """The latest run of each project, also one that gave way: then the project has no plan."""
+    return {run.project: run for run in runs}
+
+
 def newest(runs: Iterable[Run]) -> dict[ProjectKey, Run]:
-    """The newest run of each project; those that gave way to others do not count."""
-    return {run.project: run for run in runs if run.status is not RunStatus.SUPERSEDED}
+    """The newest run of each project that did not give way to others."""
+    return latest(run for run in runs if run.status is not RunStatus.SUPERSEDED)
 
 
 def of_operation(tx: Session, operation: str) -> list[Run]:

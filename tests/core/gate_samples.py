@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prbot.core.approvals import PeopleFacts
-from prbot.core.gate_facts import GateFacts, ProjectFacts
+from prbot.core.gate_facts import GateFacts, Looked, ProjectFacts
 from prbot.core.ids import ProjectKey, PullKey, Repo
 from prbot.core.locks import Claim
 from prbot.core.pulls import Pull, Review
@@ -38,7 +38,7 @@ PROJECT = ProjectFacts(NET, RunStatus.PLANNED, PLAN, {PLAN.run: PLAN}, MINE)
 
 READY = GateFacts(
     pull=PULL, rules=Rules(), base_sha="b" * 40, merge_on_base=False, people=PEOPLE, reviews=(REVIEW,), explicit=(),
-    projects=(PROJECT,),
+    projects=(PROJECT,), looked=Looked(),
 )  # fmt: skip
 APPLICABLE = replace(READY, pull=MERGED, merge_on_base=True)
 HELD = ShownPlan("run-9", HEAD, "k1:beef" + "b" * 60, NOON + timedelta(seconds=120), goal=Goal.APPLY)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from prbot.core.approvals import ExplicitApproval
-from prbot.core.gate_facts import GateFacts, facts_digest, facts_record
+from prbot.core.gate_facts import GateFacts, Looked, facts_digest, facts_record
 from prbot.core.locks import Claim
 from prbot.core.permissions import WhoMay
 from prbot.core.rules import Rules
@@ -59,6 +59,12 @@ SAID = ExplicitApproval("bo", False, PLAN.run, PLAN.fingerprint, NOON + timedelt
         with_project(holder=Claim(7, NOON, 3)),
         with_project(speculative=True),
         with_project(outdated=True),
+        with_project(narrowed=("-target=a.b",)),
+        with_project(complete=False),
+        replace(READY, looked=None),
+        replace(READY, looked=Looked(conflict=("net/main.tf",))),
+        replace(READY, looked=Looked(refused=("db",))),
+        replace(READY, governed=False),
         with_project(project=DB),
     ],
 )

@@ -1,0 +1,127 @@
+"""The commit statuses: what each says of how a pull request stands. Only what is known to be good is a success."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from prbot.core.comments import words
+from prbot.core.gate_facts import GateFacts, Looked
+from prbot.core.gates import NO_PROJECT, GateReport
+from prbot.core.plans import Counts
+from prbot.core.pulls import Status, StatusState
+from prbot.core.runs import LIVE, RunStatus
+from prbot.core.unplanned import HAS_PLAN
+
+PLAN, GATE, APPLY = "prbot/plan", "prbot/gate", "prbot/apply"
+MOST_STATUSES = 20
+MOST_CHARACTERS = 140
+
+_FAILED = frozenset({RunStatus.ERRORED, RunStatus.POLICY_FAILED, RunStatus.CANCELLED, RunStatus.UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A project's latest run, as the statuses show it."""
+
+    label: str
+    status: RunStatus
+    counts: Counts = words.NOTHING
+    tried: bool = False
+    """An earlier apply of the same merge began, and did not end well."""
+
+
+# -- the plan ---------------------------------------------------------------------------------------------------------
+def plan_statuses(looked: Looked | None, members: Sequence[Member], url: str, *, prefix: str) -> list[Status]:
+    """The total, and each project's where there are few enough. Projects have one only when their plan has ended.
+
+    `looked` and `members` are of the commit that the statuses are for.
+    """
+    found = [_plan_total(looked, members, url, prefix)]
+    if len(members) <= MOST_STATUSES:
+        found += [_plan_of(each, url, prefix) for each in members if each.status not in LIVE]
+    return found
+
+
+def _plan_total(looked: Looked | None, members: Sequence[Member], url: str, prefix: str) -> Status:
+    def status(state: StatusState, text: str) -> Status:
+        return Status(PLAN, state, text[:MOST_CHARACTERS], url)
+
+    if looked is not None and looked.conflict:
+        return status("failure", f"does not merge: conflicts in {len(looked.conflict)} files")
+    if any(each.status in LIVE for each in members):
+        return status("pending", f"planning {len(members)} project{'s' * (len(members) != 1)}")
+    failed = [each for each in members if each.status in _FAILED]
+    refused = looked.refused if looked is not None else ()
+    if failed or refused:
+        return status("failure", f"{len(failed) + len(refused)} not planned; see the comment")
+    if looked is None:
+        return status("pending", f"not all of it was looked at; type `{prefix} plan`")
+    unplanned = [each.label for each in members if each.status not in HAS_PLAN]
+    if unplanned:
+        return status("pending", f"type `{prefix} plan`: there is no plan of {', '.join(unplanned)}")
+    if not members:
+        return status("success", NO_PROJECT)
+    return status("success", words.in_words(words.total(each.counts for each in members)))
+
+
+def _plan_of(each: Member, url: str, prefix: str) -> Status:
+    name = f"{PLAN}: {each.label}"
+    if each.status in _FAILED:
+        return Status(name, "failure", each.status.replace("_", " "), url)
+    if each.status not in HAS_PLAN:
+        return Status(name, "pending", f"there is no plan any more; type `{prefix} plan`", url)
+    return Status(name, "success", words.in_words(each.counts)[:MOST_CHARACTERS], url)
+
+
+# -- the gate ---------------------------------------------------------------------------------------------------------
+def gate_status(facts: GateFacts, verdict: GateReport, url: str) -> Status:
+    """Success when all but the merge itself is met."""
+    if verdict.approve_ready:
+        return Status(GATE, "success", "all requirements but the merge are met", url)
+    looked = facts.looked
+    broken = facts.governed and looked is not None and bool(looked.conflict or looked.refused)
+    if broken:
+        return Status(GATE, "failure", "not every directory could be planned; see the comment", url)
+    if not facts.governed:
+        return Status(GATE, "pending", f"{facts.pull.base_branch} is not planned for"[:MOST_CHARACTERS], url)
+    lacking = ", ".join(gate.name for gate in verdict.unmet if gate.name != "merged")
+    return Status(GATE, "pending", f"not met: {lacking}; see `{facts.prefix} apply`"[:MOST_CHARACTERS], url)
+
+
+def gate_while_planning(url: str) -> Status:
+    """Before the plans are there, nothing else is asked for."""
+    return Status(GATE, "pending", "not met: planned; wait for the plan", url)
+
+
+# -- the apply --------------------------------------------------------------------------------------------------------
+def apply_status(members: Sequence[Member], url: str, *, prefix: str) -> Status:
+    """How the apply of a merged pull request stands: of its projects, the one that stands worst."""
+
+    def status(state: StatusState, text: str, those: Sequence[Member] = ()) -> Status:
+        named = f": {', '.join(each.label for each in those)}" if those else ""
+        return Status(APPLY, state, f"{text}{named}"[:MOST_CHARACTERS], url)
+
+    def having(*statuses: RunStatus, tried: bool | None = None) -> list[Member]:
+        return [each for each in members if each.status in statuses and tried in (None, each.tried)]
+
+    if lost := having(RunStatus.UNKNOWN):
+        return status("failure", "not known whether it was applied; see the comment", lost)
+    if failed := having(RunStatus.ERRORED, RunStatus.CANCELLED, RunStatus.POLICY_FAILED, RunStatus.SUPERSEDED):
+        return status("failure", "not applied; see the comment", failed)
+    if held := having(RunStatus.HELD, RunStatus.AWAITING_APPROVAL):
+        return status("failure", "held until somebody approves; see the comment", held)
+    if again := having(RunStatus.PLANNED, tried=True):
+        return status("failure", f"the apply failed; `{prefix} apply` tries again", again)
+    if discarded := having(RunStatus.DISCARDED):
+        return status("failure", "discarded, so merged and never applied", discarded)
+    if waiting := having(RunStatus.PLANNED):
+        return status("pending", f"waits for `{prefix} apply`", waiting)
+    if any(each.status in LIVE for each in members):
+        return status("pending", "under way")
+    if turn := having(RunStatus.WAITING):
+        return status("pending", "waits for its turn", turn)
+    applied = having(RunStatus.APPLIED)
+    if not applied:
+        return status("success", "there was nothing to apply")
+    return status("success", f"applied: {words.in_words(words.total(each.counts for each in applied))}")
