@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from prbot.core.declarations import DECLARATIONS
 from prbot.core.hcl import BackendFacts, Blob, FileFacts, RemoteState, scan_file
-from prbot.core.trees import LINK, Tree, ancestry, is_within, join, link_targets, parent, walk
+from prbot.core.trees import LINK, SUBMODULE, Tree, ancestry, is_within, join, link_targets, parent, walk
 
 Product = Literal["terraform", "opentofu"]
 
@@ -68,6 +69,8 @@ class RepoView:
     """Every directory that has Terraform files."""
     links: Mapping[str, str]
     """Symbolic links, path to target as written."""
+    declarations: Mapping[str, bytes] = field(default_factory=dict)
+    """The files that declare projects, by name."""
 
     @cached_property
     def roots(self) -> frozenset[str]:
@@ -112,9 +115,11 @@ def is_terraform_file(path: str, product: Product = "terraform") -> bool:
 
 
 def terraform_blobs(tree: Tree, product: Product = "terraform") -> frozenset[str]:
-    """The ids of the blobs that `repo_view` needs the contents of: Terraform files and symbolic links."""
+    """The ids of the blobs that `repo_view` needs the contents of: Terraform files, symbolic links, declarations."""
     return frozenset(
-        entry.blob for path, entry in tree.items() if entry.mode == LINK or _is_loaded(path, entry.mode, product)
+        entry.blob
+        for path, entry in tree.items()
+        if entry.mode == LINK or _is_loaded(path, entry.mode, product) or _declares(path, entry.mode)
     )
 
 
@@ -129,11 +134,18 @@ def repo_view(tree: Tree, blobs: Mapping[str, bytes], product: Product = "terraf
         directory: _module(directory, sorted(_scans(paths, tree, blobs, links), key=_load_order), links)
         for directory, paths in ((directory, _in_force(paths)) for directory, paths in names.items())
     }
-    return RepoView(tree, modules, links)
+    declarations = {
+        path: blobs[tree[path].blob] for path in DECLARATIONS if path in tree and _declares(path, tree[path].mode)
+    }
+    return RepoView(tree, modules, links, declarations)
+
+
+def _declares(path: str, mode: str) -> bool:
+    return path in DECLARATIONS and mode != SUBMODULE
 
 
 def _is_loaded(path: str, mode: str, product: Product) -> bool:
-    return mode != "160000" and is_terraform_file(path, product) and _UNREAD_DIRS.isdisjoint(path.split("/"))
+    return mode != SUBMODULE and is_terraform_file(path, product) and _UNREAD_DIRS.isdisjoint(path.split("/"))
 
 
 def _in_force(paths: list[str]) -> list[str]:

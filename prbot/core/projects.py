@@ -58,6 +58,11 @@ class Selection:
     notes: tuple[str, ...] = ()
     """What else is to be told, as sentences in Markdown."""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to plan and nothing to tell."""
+        return not (self.projects or self.refusals or self.orphans or self.notes)
+
 
 def reads(project: Project) -> Callable[[str], bool]:
     """A test for paths: does this file go into the project's plan?

@@ -11,6 +11,7 @@ from prbot.core.credentials import CredentialUse
 from prbot.core.permissions import Who
 
 LockMode = Literal["plan", "apply", "off"]
+Unread = Literal["refuse", "note"]
 
 
 def _by_name(use: Any) -> Any:
@@ -55,6 +56,9 @@ class Rules(BaseModel):
     """Authors without write access, such as a bot, whose pull requests from this repository's own branches may run."""
     drafts: bool = True
     """Whether draft pull requests are planned without being asked."""
+    unread: Unread = "refuse"
+    """What becomes of changes that concern files prbot cannot read yet, such as Terragrunt's: `refuse` keeps the gate
+    from being met, `note` only tells of them."""
     plan_timeout: int = Field(default=1800, ge=1)
     """Seconds that one engine command of a plan may take."""
     apply_timeout: int = Field(default=7200, ge=1)

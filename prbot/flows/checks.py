@@ -79,7 +79,7 @@ def begin_anew(services: Services, tx: Session, pull: PullKey, sha: str) -> None
 def _document(services: Services, tx: Session, pull: PullRow, plan: Operation, members: Sequence[Run]) -> Document:
     if plan.conflict:
         return replies.conflict(plan.head_sha, pull.base_branch, plan.conflict)
-    if not (members or plan.refusals or plan.orphans):
+    if not (members or plan.refusals or plan.orphans or plan.notes):
         return ()
     view = views.plan_view(tx, pull, plan, services.rules(pull.repo), services.identity.prefixes[0], ())
     return plan_document(replace(view, projects=tuple(views.planned(tx, run) for run in members)))

@@ -18,6 +18,7 @@ from prbot.core.pulls import Commit, Pull, Review, Role
 from prbot.core.runs import Goal, RunStatus
 from prbot.core.shown import ShownPlan
 from prbot.core.unplanned import narrowing
+from prbot.core.unread import without_unread
 from prbot.flows.locks import queue_of
 from prbot.flows.services import Services
 from prbot.ports import Conflict, Denied, Merged, NotFound
@@ -67,7 +68,9 @@ def change_between(services: Services, repo: Repo, base: str, commit: str) -> Ch
     with services.db.read() as tx:
         known = runs.known_projects(tx, repo.name)
     changed = services.git.changed_paths(repo, base, commit)
-    return Change(base, commit, before, after, discover(repo.name, before, after, changed, known))
+    selection = discover(repo.name, before, after, changed, known)
+    rule = services.rules(repo.name).unread
+    return Change(base, commit, before, after, without_unread(selection, (before, after), changed, rule))
 
 
 def same_on_base(services: Services, pull: Pull, base: str, earlier_head: str, merged: Merged) -> bool:

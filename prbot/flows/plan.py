@@ -18,6 +18,7 @@ from prbot.core.projects import Project, Selection
 from prbot.core.pulls import Pull
 from prbot.core.runs import BUSY, NEXT, Goal, RunStatus
 from prbot.core.shown import carries_over
+from prbot.core.unread import readable
 from prbot.core.wanted import NoSuchProject, Wanted, for_command
 from prbot.flows import gather, report
 from prbot.flows.admission import admit_runs
@@ -95,10 +96,13 @@ def _meant(services: Services, pull: Pull, asked: Asked, change: gather.Change) 
         planned = [run.project for run in runs.of_pull(tx, pull.key, Goal.PLAN)]
     wanted = Wanted(asked.command.dirs, asked.command.workspace, asked.command.projects)
     found = for_command(pull.key.repo, change.selection, change.after, wanted, planned)
+    if not asked.whole and not isinstance(found, NoSuchProject):
+        rule = services.rules(pull.key.repo).unread
+        found = readable(change.after, found, rule, workspace=wanted.workspace)
     if isinstance(found, NoSuchProject):
         report.reply(services, pull.key, asked.comment_id, no_such_project(found))
         return None
-    if not found and not change.selection.refusals and not change.selection.orphans:
+    if not found and change.selection.is_empty:
         report.reply(services, pull.key, asked.comment_id, nothing_affected(pull.base_branch))
     return found
 
@@ -166,6 +170,7 @@ def _record(services: Services, pull: Pull, asked: Asked, found: Found) -> None:
         conflict=list(found.conflict) or None,
         refusals=[asdict(each) for each in found.selection.refusals] if whole else [],
         orphans=[asdict(each) for each in found.selection.orphans] if whole else [],
+        notes=list(found.selection.notes) if whole else [],
         created_at=services.clock.now(),
     )
     with services.db.write() as tx:

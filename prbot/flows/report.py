@@ -145,7 +145,7 @@ def _want_plan_comment(
         return
     if latest.conflict:
         document = replies.conflict(latest.head_sha, pull.base_branch, latest.conflict)
-    elif members or latest.refusals or latest.orphans:
+    elif members or latest.refusals or latest.orphans or latest.notes:
         rules = services.rules(pull.repo)
         document = plan_document(views.plan_view(tx, pull, latest, rules, services.identity.prefixes[0], reviewers))
     else:
@@ -166,7 +166,9 @@ def _want_plan_comment(
 def _shows(operation: Operation, members: list[Run]) -> str:
     """Digest of an operation's outcomes."""
     outcomes = sorted([str(run.project), run.fingerprint, run.status, run.error] for run in members)
-    return posts.digest(json.dumps([outcomes, operation.conflict, operation.refusals, operation.orphans]))
+    return posts.digest(
+        json.dumps([outcomes, operation.conflict, operation.refusals, operation.orphans, operation.notes])
+    )
 
 
 def _hide_older(tx: Session, pull: PullKey, keys: set[str]) -> None:

@@ -39,6 +39,7 @@ def plan_view(
         refusals=tuple(Refusal(**each) for each in operation.refusals or ()),
         orphans=tuple(Orphan(**each) for each in operation.orphans or ()),
         reviewers=tuple(reviewers),
+        notes=tuple(operation.notes or ()),
         applies_by_itself=rules.apply == "auto",
         prefix=prefix,
     )

@@ -222,7 +222,7 @@ def test_verbose_shows_all_that_the_engine_printed() -> None:
 
 def test_refusals_alone_are_a_plan_comment_too() -> None:
     [body] = split("k", plan_document(PlanView(HEAD, "main", BASE, refusals=(no_backend("a"), no_backend("b")))))
-    assert "## Plan refused for 2 directories\n" in body
+    assert "## Plan refused for `a` and `b`\n" in body
     assert "| `a` | ⛔ refused |" in body
 
 

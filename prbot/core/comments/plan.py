@@ -20,6 +20,7 @@ from prbot.core.shown import short_fingerprint
 FOLDED_FROM = 13
 """A diff of so many lines or more is folded away at first, an error of three times as many."""
 
+_NAMED = 3
 _COLUMNS = ("Project", "Result", "Add", "Change", "Destroy", "Replace", "Import", "Move", "Lock", "Fingerprint")
 _NUMBERS = frozenset(range(2, 8))
 _READY = frozenset({RunStatus.PLANNED, RunStatus.AWAITING_APPROVAL})
@@ -102,7 +103,8 @@ def _headline(view: PlanView) -> str:
     if not every:
         refused = view.refusals
         return (
-            f"Plan refused for {len(refused)} {'directory' if len(refused) == 1 else 'directories'}"
+            f"Plan refused for {listed([code(each.dir) for each in refused[:_NAMED]])}"
+            + (f" and {len(refused) - _NAMED} more" if len(refused) > _NAMED else "")
             if refused
             else "Plan: no project is affected"
         )
@@ -231,6 +233,8 @@ def _next_steps(view: PlanView) -> Iterator[str]:
         )
     elif view.projects and all(each.status is RunStatus.NO_CHANGES for each in view.projects):
         yield "- There is nothing to apply: review and merge as usual."
+    elif not view.projects and not view.refusals and not view.orphans:
+        yield "- Nothing is planned, and so nothing will be applied."
     if any(each.speculative for each in view.projects):
         yield "- A speculative plan cannot be applied. It is made again, by itself, when nothing is before it any more."
     yield ""
