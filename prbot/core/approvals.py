@@ -261,7 +261,12 @@ class _Bench:
         return Objection(opinion.user, opinion.id, opinion.raw_digest)
 
     def _outcome(self, approval: _Opinion) -> Counted | NotCounted:
-        refused = self._excluded(approval) or self._kept_for_others(approval.user) or self._too_late(approval)
+        refused = (
+            self._excluded(approval)
+            or self._perhaps_pushed(approval.user)
+            or self._kept_for_others(approval.user)
+            or self._too_late(approval)
+        )
         if refused is not None:
             return refused
         about = [plan for plan in self._chain if approval.is_about(plan)]
@@ -292,6 +297,14 @@ class _Bench:
             if excluded:
                 return NotCounted(user, f"{user}'s approval does not count: {why}.", code)
         return None
+
+    def _perhaps_pushed(self, user: str) -> NotCounted | None:
+        """Where neither the forge nor any commit names somebody who can have pushed last, anybody may have."""
+        if self._people.last_pushers:
+            return None
+        why = "nobody can say who pushed last, and no commit names an account; a further push tells"
+        reason = f"{user}'s approval does not count: {why}."
+        return NotCounted(user, reason, Refusal.PERHAPS_LAST_PUSHER)
 
     def _kept_for_others(self, user: str) -> NotCounted | None:
         """Why the rules do not let this person approve, who could otherwise."""

@@ -312,8 +312,9 @@ def _judge(services: Services, pull: Pull, event: CommentEvent, command: Command
         report.react(services, tx, pull.key, event.comment_id, "+1")
         fresh = tx.get_one(Run, run.id)
         if approved is not None and approved.met and fresh.goal is Goal.APPLY and fresh.status in RELEASABLE:
-            # Whom the rules do not let apply can approve, and the plan made then waits for somebody whom they do.
-            fresh.auto = facts.rules.who.apply.admits(event.sender, facts.people.roles[event.sender])
+            # Where the rules leave it to people when to apply, or not to this one, the plan made then waits for that.
+            may_apply = facts.rules.who.apply.admits(event.sender, facts.people.roles[event.sender])
+            fresh.auto = facts.rules.apply == "auto" and may_apply
             runs.step(tx, fresh, RunStatus.PENDING, services.clock.now())
             services.audit.append(
                 tx,

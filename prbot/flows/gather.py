@@ -123,14 +123,14 @@ def _people(
     if not names:
         return PeopleFacts(pull.author, None, frozenset(), frozenset(), services.forge.me(), roles)
     commits = services.forge.commits(pull.key)
-    sender = row.pusher if row is not None and row.pushed_sha == pull.head_sha else None
+    noted = row.pusher if row is not None and row.pushed_sha == pull.head_sha else None
     activity = None
-    if sender is None and pull.head_repo:
+    if noted is None and pull.head_repo:
         activity = services.forge.last_pusher(pull.head_repo, pull.head_branch, pull.head_sha)
     return PeopleFacts(
         author=pull.author,
         requester=None,
-        last_pushers=approvals.last_pushers(sender, activity, commits),
+        last_pushers=approvals.last_pushers(noted or None, activity, commits),
         commit_authors=approvals.commit_authors(commits, base_merges=_base_merges(services, pull, commits)),
         bot_login=services.forge.me(),
         roles=roles,

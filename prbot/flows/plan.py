@@ -136,7 +136,7 @@ def keep_pusher(services: Services, pull: Pull) -> None:
     """A push that only merged base makes nobody a pusher: who pushed the head before it stays the last one."""
     with services.db.read() as tx:
         known = tx.get_one(PullRow, (pull.key.repo, pull.key.number))
-    if known.pusher is None or not known.earlier_sha:
+    if not known.earlier_sha:
         return
     try:
         base = gather.fetched(services, pull, [known.pushed_sha, known.earlier_sha])
@@ -145,9 +145,12 @@ def keep_pusher(services: Services, pull: Pull) -> None:
     pushed = services.git.merge(pull.repo, base, known.pushed_sha)
     if isinstance(pushed, MergeConflict) or not gather.same_on_base(services, pull, base, known.earlier_sha, pushed):
         return
+    earlier = known.earlier_pusher
+    if earlier is None and pull.head_repo:
+        earlier = services.forge.last_pusher(pull.head_repo, pull.head_branch, known.earlier_sha)
     with services.db.write() as tx:
         mine = tx.get_one(PullRow, (pull.key.repo, pull.key.number))
-        mine.pusher = mine.earlier_pusher
+        mine.pusher = earlier or ""
         tx.add(mine)
 
 

@@ -95,13 +95,14 @@ def _read(services: Services, clone_url: str, key: PullKey, pushed: PullEvent | 
 
 
 def _note_push(row: PullRow, pull: Pull, push: PullEvent) -> None:
-    """Keep who pushed. Of the present head the first word counts, unless it was that nobody can say; once that is
-    known, older pushes come too late."""
+    """Keep who pushed. Who opens a pull request need not have pushed anything. Of the present head the first word
+    counts, unless it was that nobody can say; once that is known, older pushes come too late."""
+    who = push.sender or None if push.action == "pushed" else None
     if push.head_sha == row.pushed_sha:
-        row.pusher = row.pusher or push.sender or None
+        row.pusher = row.pusher or who
     elif row.pushed_sha != pull.head_sha:
         row.earlier_sha, row.earlier_pusher = row.pushed_sha, row.pusher
-        row.pushed_sha, row.pusher = push.head_sha, push.sender or None
+        row.pushed_sha, row.pusher = push.head_sha, who
 
 
 def _act(services: Services, pull: Pull, event: PullEvent) -> bool:

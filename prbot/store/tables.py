@@ -108,6 +108,7 @@ class PullRow(SQLModel, table=True):
     pushed_sha: str = ""
     """The head that `pusher` is known to have pushed."""
     pusher: str | None = None
+    """None while nobody was asked; empty where nobody can say."""
     earlier_pusher: str | None = None
     """Who pushed the head before that: stays the last pusher if this push only merged base."""
     earlier_sha: str = ""

@@ -70,6 +70,17 @@ def test_whoever_had_a_hand_in_it_or_may_not_write_does_not_count_and_is_told_wh
     assert refusal(verdict(replace(opinion, user=opinion.user.upper()), people=people))[0] == code
 
 
+def test_where_nobody_can_be_named_as_the_pusher_anybody_may_be_and_objections_count_all_the_same() -> None:
+    unknown = replace(PEOPLE, last_pushers=frozenset())
+    (found,) = verdict(review(), people=unknown).not_counted
+    assert found.code is Refusal.PERHAPS_LAST_PUSHER
+    assert found.reason == (
+        "bo's approval does not count: nobody can say who pushed last, and no commit names an account; "
+        "a further push tells."
+    )
+    assert verdict(review(state="CHANGES_REQUESTED"), people=unknown).blocking
+
+
 def test_an_explicit_approval_asks_the_same_of_its_writer_as_a_review() -> None:
     for user, code in {
         "al": Refusal.AUTHOR,
