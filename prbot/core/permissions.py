@@ -12,22 +12,34 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, field_validator
 
 from prbot.core.pulls import Role, at_least
 
-MINIMUM_ROLE: Mapping[str, Role] = MappingProxyType(
-    {
-        "plan": "write",
-        "apply": "write",
-        "approve": "write",
-        "cancel": "write",
-        "unlock": "write",
-        "help": "read",
-        "version": "read",
-        "why": "read",
-    }
-)
-"""The least role that each command needs. Everybody has `read` on a public repository."""
-
 FREES_ANY_LOCK: Role = "maintain"
 """May unlock projects that somebody else's pull request holds, and discard merged changes that were not applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a command asks of who gives it: the least role, and in words what is asked besides."""
+
+    role: Role
+    besides: str = ""
+
+
+NEEDS: Mapping[str, Needs] = MappingProxyType(
+    {
+        "plan": Needs("write"),
+        "apply": Needs("write"),
+        "approve": Needs("write", "but nobody who opened the pull request, wrote a commit of it or pushed last"),
+        "cancel": Needs("write"),
+        "unlock": Needs(
+            "write",
+            "for the locks of one's own open pull request; "
+            f"{FREES_ANY_LOCK} access for another's, and for what is merged and not applied",
+        ),
+        "help": Needs("read"),
+        "version": Needs("read"),
+    }
+)
+"""Who may give which command: what is checked, and what the help says. Everybody has `read` on a public repository."""
 
 _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(\[bot\])?")
 
@@ -42,12 +54,12 @@ Login = Annotated[str, AfterValidator(_login)]
 
 
 class WhoMay(BaseModel):
-    """Who may give one command, as the rules narrow it: what is said must all hold, beside MINIMUM_ROLE."""
+    """Who may give one command, as the rules narrow it: what is said must all hold, beside NEEDS."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     role: Literal["write", "maintain", "admin"] = "write"
-    """The least role; never less than MINIMUM_ROLE, so that the rules widen nothing."""
+    """The least role; never less than NEEDS, so that the rules widen nothing."""
     users: tuple[Login, ...] | None = None
     """Logins, whatever their case; None is everybody."""
 
@@ -99,12 +111,12 @@ class Refused:
 
 
 def may(command: str, role: Role, *, is_holder_author: bool = False, discards: bool = False) -> Allowed | Refused:
-    """Whether somebody with `role` may give `command` (one of MINIMUM_ROLE; any other is a KeyError).
+    """Whether somebody with `role` may give `command` (one of NEEDS; any other is a KeyError).
 
     For `unlock` alone: `is_holder_author` says that they wrote the pull request that holds the project, `discards`
     that this pull request is merged and not applied, so that its change would be given up.
     """
-    least = MINIMUM_ROLE[command]
+    least = NEEDS[command].role
     if not at_least(role, least):
         return Refused(
             f"`{command}` needs {least} access to this repository, and you have {_have(role)}. "
@@ -124,12 +136,21 @@ def may(command: str, role: Role, *, is_holder_author: bool = False, discards: b
 
 
 def narrowed(command: str, user: str, role: Role, who: Who) -> Allowed | Refused:
-    """Whether the rules let `user`, who has `role`, give `command` (any of MINIMUM_ROLE). Asked beside `may`."""
+    """Whether the rules let `user`, who has `role`, give `command` (any of NEEDS). Asked beside `may`."""
     wanted: WhoMay | None = getattr(who, command, None)
     if wanted is None or wanted.admits(user, role):
         return Allowed()
     had = "you are not among them" if not wanted.lists(user) else f"you have {_have(role)}"
     return Refused(f"The rules keep `{command}` for {wanted} here, and {had}. Ask {wanted}.")
+
+
+def who_may(command: str, who: Who) -> str:
+    """Who may give a command (one of NEEDS) where the rules say `who`, for people."""
+    needs, narrower = NEEDS[command], getattr(who, command, None)
+    least = f"{needs.role} access"
+    if narrower is not None and narrower != WhoMay():
+        least = f"{narrower}".removeprefix("somebody with ")
+    return f"{least}, {needs.besides}" if needs.besides.startswith("but") else f"{least} {needs.besides}".strip()
 
 
 def _have(role: Role) -> str:

@@ -65,7 +65,7 @@ class Rules(BaseModel):
     deployments: bool = False
     """Whether applies are shown as deployments at the forge."""
     who: Who = Who()
-    """Who may give which command; narrower than prbot.core.permissions.MINIMUM_ROLE, never wider."""
+    """Who may give which command; narrower than prbot.core.permissions.NEEDS, never wider."""
     credentials: tuple[Annotated[CredentialUse, BeforeValidator(_by_name)], ...] = ()
     """Which of the rules file's named credentials the projects get; a plain name is for all projects."""
     parallel: int | None = Field(default=None, ge=1)

@@ -11,7 +11,7 @@ import structlog
 
 from prbot.audit.entries import user
 from prbot.core.branches import governed
-from prbot.core.commands import Command, CommandError, parse
+from prbot.core.commands import Command, CommandError
 from prbot.core.comments import replies
 from prbot.core.comments.split import find_marker
 from prbot.core.events import Asking, CommentEvent
@@ -24,6 +24,7 @@ from prbot.core.shown import NamesNone, named_plan
 from prbot.flows import gather, plan, report, strangers
 from prbot.flows.admission import admit_runs
 from prbot.flows.apply_ends import another_attempt
+from prbot.flows.heard import heard
 from prbot.flows.locks import claimed_by, give_up
 from prbot.flows.nudge import report_soon, stop
 from prbot.flows.services import Services
@@ -36,7 +37,7 @@ RELEASABLE = frozenset({RunStatus.HELD, RunStatus.AWAITING_APPROVAL})
 
 def execute(services: Services, pull: Pull, event: CommentEvent) -> None:
     """Do what a comment asks for. One that asks for nothing, and one that prbot wrote, costs nothing."""
-    found = parse(event.body, services.identity.prefixes)
+    found = heard(services, event.body)
     if not found or _is_ours(services, event) or strangers.is_flood(services, pull, event):
         return
     with services.db.write() as tx:
@@ -219,9 +220,6 @@ def _plan_merged(services: Services, pull: Pull, event: Asking, command: Command
 
 # -- apply ------------------------------------------------------------------------------------------------------------
 def _apply(services: Services, pull: Pull, event: CommentEvent, command: Command, slug: str) -> None:
-    if command.allow_destroy:
-        _refuse(services, pull, event, command, "Destroying removed directories is not supported yet.", slug)
-        return
     base = gather.fetched(services, pull)
     on_base = pull.merge_sha is not None and services.git.is_ancestor(pull.repo, pull.merge_sha, base)
     facts = gather.gate_facts(services, pull, base, merge_on_base=on_base)
@@ -382,7 +380,13 @@ def _cancel(services: Services, pull: Pull, event: CommentEvent, command: Comman
 
 
 def _help(services: Services, pull: Pull, event: CommentEvent, command: Command, slug: str) -> None:
-    report.reply(services, pull.key, event.comment_id, replies.help_reply(services.identity.prefixes[0]), slug)
+    report.reply(
+        services,
+        pull.key,
+        event.comment_id,
+        replies.help_reply(services.identity.prefixes[0], services.rules(pull.key.repo).who),
+        slug,
+    )
 
 
 def _version(services: Services, pull: Pull, event: CommentEvent, command: Command, slug: str) -> None:

@@ -15,11 +15,11 @@ import structlog
 from sqlmodel import Session
 
 from prbot.core import missed
-from prbot.core.commands import parse
 from prbot.core.events import CommentEvent, PullEvent, ReviewEvent
 from prbot.core.ids import PullKey
 from prbot.core.pulls import Pull, Push
 from prbot.core.runs import Goal
+from prbot.flows.heard import heard
 from prbot.flows.intake import keep_found
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
@@ -231,7 +231,7 @@ def _comments(
     edited: list[CommentEvent] = []
     for comment in services.forge.comments(pull.key, asked):
         before_us = since is not None and comment.created_at <= since
-        if before_us or not parse(comment.body, services.identity.prefixes):
+        if before_us or not heard(services, comment.body):
             continue
         event = missed.comment_event(pull, comment)
         (said if comment.updated_at == comment.created_at else edited).append(event)

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from prbot.audit.entries import PRBOT, user
-from prbot.core.commands import parse
 from prbot.core.comments.replies import notice
 from prbot.core.events import Asking, CommentEvent, RerunEvent
 from prbot.core.pulls import Pull, Status, at_least
 from prbot.core.runs import Goal
 from prbot.flows import report, views
+from prbot.flows.heard import heard
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
 from prbot.store import inbox, posts, runs
@@ -131,7 +131,7 @@ def is_flood(services: Services, pull: Pull, event: CommentEvent) -> bool:
     with services.db.read() as tx:
         recent = inbox.comments_by(tx, pull.key, event.sender, since)
     so_far = [each for each in recent if each.comment_id <= event.comment_id]
-    commands = [each for each in so_far if parse(each.body, services.identity.prefixes)]
+    commands = [each for each in so_far if heard(services, each.body)]
     if len(commands) <= MOST_COMMENTS:
         return False
     with services.db.write() as tx:

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import fnmatch
+import re
+from html import unescape
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from prbot.core import commands
-from prbot.core.commands import SPECS, Args, Command, CommandError, Spec, help_text, parse
-from prbot.core.permissions import MINIMUM_ROLE
+from prbot.core.command_help import help_text
+from prbot.core.commands import SPECS, Args, Command, CommandError, Spec, parse, to_paste
+from prbot.core.comments.text import prose
+from prbot.core.ids import ProjectKey
+from prbot.core.marks import marked
+from prbot.core.permissions import NEEDS
 
 
 def only(line: str) -> Command:
@@ -46,35 +55,120 @@ def test_without_a_login_a_mention_is_no_prefix() -> None:
 
 
 @pytest.mark.parametrize(
+    "line",
+    ["/prbot plan", "prbot: plan", "prbot, plan", "prbot : plan", "**prbot plan**", "**prbot** plan", "_prbot plan_",
+     "__prbot plan__", "***prbot plan***", "**/prbot plan**", "**prbot:** plan", "@prbot plan", "@prbot, plan"],
+)  # fmt: skip
+def test_emphasis_a_slash_or_a_colon_changes_nothing(line: str) -> None:
+    if line == "prbot : plan":
+        assert "no command `:`" in error(line).problem
+    else:
+        assert only(line) == Command("plan")
+
+
+@pytest.mark.parametrize(
     "body",
     [
         "> prbot plan",
-        "> somebody wrote\nprbot plan",
-        "- prbot plan",
-        "1. prbot plan",
-        "```\nprbot plan\n```",
-        "~~~\nprbot plan",
-        "    prbot plan",
-        "`prbot plan`",
+        "> prbot plan\n> prbot apply",
+        "> - prbot plan",
+        "Like this:\n\n```\nprbot plan\n```",
+        "~~~\nprbot plan\nand more",
+        "Like this:\n\n    prbot plan",
+        "I typed `prbot plan`",
         "a `code span\nprbot plan\nends here`",
-        "# prbot plan",
         "<!--\nprbot plan\n-->",
         "hidden <!--\nprbot plan\n-->",
-        "<div>\nprbot plan\n</div>",
         "[a link\nprbot plan](https://example.com)",
         '[a link](https://example.com "its title\nprbot plan\n")',
         "![an image\nprbot plan](https://example.com/a.png)",
         "~~no\nprbot plan~~",
         "never <del>mind\nprbot plan</del>",
         "<details>\n<summary>log</summary>\n\nprbot plan\n\n</details>",
+        "<details>\n<summary>log</summary>\nprbot plan\n</details>",
         "| a | b |\n|---|---|\n| prbot plan | x |\nprbot plan | y",
         "please type prbot plan",
+        '"prbot plan"',
+        "(prbot plan)",
+        "- prbot plan looks good to me",
+        "- prbot is slow",
+        "1. prbot",
+        "prbot:latest",
+        "prbot.yaml is missing",
         "prbotplan",
         "",
     ],
 )
-def test_what_its_author_does_not_say_plainly_is_no_command(body: str) -> None:
+def test_what_its_author_only_quotes_or_talks_about_is_no_command(body: str) -> None:
     assert parse(body) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ("- prbot plan", "stands in a list"),
+        ("* prbot plan", "stands in a list"),
+        ("1. prbot plan", "stands in a list"),
+        ("- [ ] one\n  prbot plan", "stands in a list"),
+        ("- **prbot plan**", "stands in a list"),
+        ("# prbot plan", "is a heading"),
+        ("`prbot plan`", "is marked as code"),
+        ("```\nprbot plan\n```", "is marked as code"),
+        ("    prbot plan", "is marked as code"),
+        ("> somebody wrote\nprbot plan", "belongs to the quote above it"),
+        ("| a | b |\n|---|---|\n| c | d |\nprbot plan", "belongs to the table above it"),
+        ("<div>\nprbot plan\n</div>", "stands in HTML"),
+        ("<details>\n<summary>log</summary>\nx\n</details>\nprbot plan", "stands in HTML"),
+        ("• prbot plan", "has other signs before its first word"),
+        ("$ prbot plan", "has other signs before its first word"),
+        ("\N{ROCKET} prbot plan", "has other signs before its first word"),
+        ("\\- prbot plan", "has other signs before its first word"),
+        ("prbot:plan", "no space after its first word"),
+    ],
+)
+def test_what_may_be_an_example_is_answered_and_not_followed(body: str, where: str) -> None:
+    found = error(body)
+    assert where in found.problem
+    assert found.hint == "Write it after an empty line, and without any marks: `prbot plan`."
+
+
+def test_a_slip_in_what_may_be_an_example_is_told() -> None:
+    assert "Did you mean `plan`?" in error("- prbot pln").hint
+
+
+@pytest.mark.parametrize(
+    ("line", "problem", "hint"),
+    [
+        ("prbot approve_policies", "overrides failed policy checks in Atlantis", "nothing is to be overridden"),
+        ("prbot approve-policies", "overrides failed policy checks in Atlantis", "nothing is to be overridden"),
+        ("prbot approve policies", "overrides failed policy checks in Atlantis", "nothing is to be overridden"),
+        ("prbot Approve_Policies --policy-set x", "`Approve_Policies` overrides", "nothing is to be overridden"),
+        ("prbot import aws_vpc.x vpc-1", "without a review in Atlantis", "`import` block"),
+        ("prbot state rm net", "without a review in Atlantis", "`removed` block"),
+        ("prbot lock", "takes a project's lock in Digger", "`prbot plan` takes it"),
+        ("prbot disapprove", "no command `disapprove`", "Request changes in a review"),
+        ("prbot destroy", "no command `destroy`", "Remove the resources from the code"),
+        ("prbot apply --auto-merge-disabled", "prbot does not merge", "Leave it out"),
+        ("prbot plan -target=a.b", "argument of the engine's", "`prbot plan -- -target=a.b`"),
+        (
+            "prbot apply --allow-destroy -d old",
+            "does not destroy what a removed directory",
+            "Bring the directory back.",
+        ),
+    ],
+)
+def test_a_word_of_another_tool_is_answered_with_what_it_was_and_what_to_use_here(
+    line: str, problem: str, hint: str
+) -> None:
+    found = error(line)
+    assert problem in found.problem
+    assert hint in found.hint
+    assert "Did you mean" not in found.hint
+
+
+@pytest.mark.parametrize("word", ["unapproved", "reapply", "unplan", "noapply", "preapprove", "disapproved"])
+def test_a_word_that_takes_the_sense_of_a_command_away_is_not_taken_for_it(word: str) -> None:
+    assert "Did you mean" not in error(f"prbot {word}").hint
 
 
 @pytest.mark.parametrize(
@@ -113,7 +207,6 @@ def test_everything_that_can_be_said_is_understood() -> None:
         extra_args=("-refresh-only", "-var=x=a b"),
     )  # fmt: skip
     assert only(line).line == line
-    assert only("prbot apply --allow-destroy -d old") == Command("apply", dirs=("old",), allow_destroy=True)
 
 
 def test_fingerprints_are_lower_case_after_parsing() -> None:
@@ -128,6 +221,30 @@ def test_directories_are_normalised(written: str, meant: str) -> None:
     assert only(f"prbot plan -d {written}").dirs == (meant,)
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("-d=-leading", "-leading"), ("--dir=--help", "--help"), ("'-d=-a b'", "-a b"), ("-d ./-x", "-x"), ("-d=–x", "–x"),
+     ("-d './~x'", "~x"), ("-d ./C:", "C:"), ("-d '`x`|y'", "`x`|y"), ("-d \\`x", "`x"), ('-d "a`b"', "a`b"),
+     ("-d '“x”'", "“x”"), ("-d 'a\u00a0b'", "a\u00a0b")],
+)  # fmt: skip
+def test_every_directory_can_be_named(written: str, meant: str) -> None:
+    assert only(f"prbot plan {written}").dirs == (meant,)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["net", "-leading", "--help", "`x`|y", "``", "a b", "a  b", "a\\b", "~x", "C:", "–x", "“x”", "a'b", 'a"b', "$(x)",
+     "a\u00a0b", "a\u202eb", "a\nb", "*", "x`", "a;b", "#1", "@team/x", "<b>", "é"],
+)  # fmt: skip
+def test_what_our_comments_show_of_any_directory_can_be_pasted(name: str) -> None:
+    sentence = f"Type {marked(to_paste('plan', ProjectKey('acme/infra', name)))} there."
+    html = MarkdownIt("commonmark").render(prose(sentence))
+    [shown] = re.findall("<code>(.*?)</code>", html, re.DOTALL)
+    command = only(unescape(shown))
+    assert len(command.dirs) == 1
+    assert fnmatch.fnmatchcase(name, command.dirs[0].replace("[", "[[]"))
+
+
 @pytest.mark.parametrize("path", ["/etc", "~/x", "..", "../x", "a/../../x", "*/../../x", "C:/x", "'a\\b'", "**/.."])
 def test_a_directory_outside_of_the_repository_is_an_error(path: str) -> None:
     assert "`" in error(f"prbot plan -d {path}").problem
@@ -140,20 +257,20 @@ def test_a_directory_outside_of_the_repository_is_an_error(path: str) -> None:
         ("@gate", "No command was given.", "`@gate help`"),
         ("prbot pln", "no command `pln`", "Did you mean `plan`?"),
         ("prbot approved, thank you", "no command `approved,`", "Did you mean `approve`?"),
-        ("prbot destroy", "no command `destroy`", "`plan`, `apply`, `approve`"),
+        ("prbot frobnicate", "no command `frobnicate`", "`plan`, `apply`, `approve`"),
         ("prbot --help", "no command `--help`", "`prbot help`"),
         ("prbot plan --vebose", "no flag `--vebose`", "Did you mean `--verbose`? `plan` takes `-d`"),
         ("prbot plan -x", "no flag `-x`", "`plan` takes `-d`"),
         ("prbot plan -dnet", "no flag `-dnet`", "`-d`"),
         ("prbot version -d net", "`version` does not take `-d`", "`version` takes no flags"),
         ("prbot apply -- -x", "`apply` does not take `--`", "`apply` takes"),
-        ("prbot plan --allow-destroy", "`plan` does not take `--allow-destroy`", "`plan` takes"),
+        ("prbot approve --verbose", "`approve` does not take `--verbose`", "`approve` takes"),
         ("prbot plan -d", "`-d` needs a value", "Write `-d DIR`"),
         ("prbot plan -d=", "`-d` needs a value", "Write `-d DIR`"),
         ("prbot plan -d ''", "`-d` needs a value", "Write `-d DIR`"),
         ("prbot plan -d -- -x", "`-d` needs a value", "Write `-d DIR`"),
         ("prbot plan -d --verbose", "begins with a hyphen", "Write `-d DIR`"),
-        ("prbot plan --dir=-x", "begins with a hyphen", "Write `--dir DIR`"),
+        ("prbot plan -d -x", "begins with a hyphen", "If that is how a name begins, write `-d=-x`."),
         ("prbot plan -w a -w b", "`-w` is given twice", "takes it once"),
         ("prbot plan --verbose=yes", "`--verbose` takes no value", "Write just `--verbose`"),
         ("prbot plan -w a/b", "cannot be a workspace's name", "letter"),
@@ -188,7 +305,7 @@ def test_only_so_many_commands_of_a_comment_are_read() -> None:
     found = parse("prbot plan\n\n" * 12)
     assert found[:10] == [Command("plan")] * 10
     assert isinstance(found[10], CommandError)
-    assert "this one has 12" in found[10].problem
+    assert "this one has more" in found[10].problem
     assert len(found) == 11
 
 
@@ -200,14 +317,13 @@ def test_a_text_that_no_forge_would_take_is_refused_unread() -> None:
 
 # -- the table --------------------------------------------------------------------------------------------------------
 def test_a_new_command_is_one_row() -> None:
-    specs = (*SPECS, Spec("state rm", "Forget.", "write", (commands.DIR,), Args("ADDR…", least=1, most=5)))
+    specs = (*SPECS, Spec("state rm", "Forget.", (commands.DIR,), Args("ADDR…", least=1, most=5)))
     assert parse("prbot state rm a.b -d net", specs=specs) == [Command("state rm", dirs=("net",), args=("a.b",))]
     [lacking, typo] = parse("prbot state rm\nprbot state-rm", specs=specs)
     assert isinstance(lacking, CommandError)
     assert lacking.hint == "Write `prbot state rm ADDR…`."
     assert isinstance(typo, CommandError)
     assert "`state rm`" in typo.hint
-    assert "| `prbot state rm ADDR…` | Forget. | write access |" in help_text(specs=specs)
 
 
 def test_the_help_shows_every_command_and_flag_with_the_prefix_in_use() -> None:
@@ -217,8 +333,8 @@ def test_the_help_shows_every_command_and_flag_with_the_prefix_in_use() -> None:
     assert parse(text, prefixes=("tf",)) == []
 
 
-def test_the_roles_are_those_that_permissions_ask_for() -> None:
-    assert all(MINIMUM_ROLE[spec.name] == spec.role for spec in SPECS)
+def test_who_may_is_said_of_every_command_and_of_nothing_else() -> None:
+    assert set(NEEDS) == {spec.name for spec in SPECS}
 
 
 # -- whatever is typed ------------------------------------------------------------------------------------------------
@@ -247,7 +363,7 @@ CHOICE = {
 PREFIXES = st.lists(st.from_regex("[0-9a-f]{4,64}", fullmatch=True), max_size=20).map(tuple)
 COMMANDS = st.one_of(
     st.builds(Command, st.just("plan"), **CHOICE, extra_args=st.lists(WORD, max_size=3).map(tuple)),
-    st.builds(Command, st.just("apply"), **CHOICE, verbose=st.booleans(), allow_destroy=st.booleans()),
+    st.builds(Command, st.just("apply"), **CHOICE, verbose=st.booleans()),
     st.builds(Command, st.just("approve"), args=PREFIXES),
     st.builds(Command, st.sampled_from(["help", "version"])),
 )  # fmt: skip
@@ -271,5 +387,6 @@ def test_a_command_written_as_a_line_is_read_back(command: Command) -> None:
 @given(
     COMMANDS, st.sampled_from(["> {}", "- {}", "```\n{}\n```", "<!--\n{}\n-->", "    {}", "~~~\n{}", "1. {}", "# {}"])
 )
-def test_no_command_is_read_in_what_is_quoted(command: Command, wrapping: str) -> None:
-    assert parse(wrapping.format(command.to_line().replace("-->", ""))) == []
+def test_no_command_is_followed_in_what_is_quoted(command: Command, wrapping: str) -> None:
+    found = parse(wrapping.format(command.to_line().replace("-->", "")))
+    assert not [each for each in found if isinstance(each, Command)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from prbot.core.permissions import MINIMUM_ROLE, Allowed, Refused, Who, WhoMay, may, narrowed
+from prbot.core.permissions import NEEDS, Allowed, Refused, Who, WhoMay, may, narrowed
 from prbot.core.pulls import ROLES, Role, at_least
 
 
@@ -14,7 +14,7 @@ def test_whoever_changes_something_needs_write_access(command: str) -> None:
     assert [role for role in ROLES if may(command, role) == Allowed()] == ["write", "maintain", "admin"]
 
 
-@pytest.mark.parametrize("command", ["help", "version", "why"])
+@pytest.mark.parametrize("command", ["help", "version"])
 def test_whoever_can_read_may_ask(command: str) -> None:
     assert [role for role in ROLES if may(command, role) == Allowed()] == [
         "read",
@@ -58,7 +58,7 @@ def test_a_merged_change_is_discarded_by_a_maintainer_alone() -> None:
     assert "merged and not applied" in refused.reason
 
 
-@pytest.mark.parametrize("command", sorted(MINIMUM_ROLE))
+@pytest.mark.parametrize("command", sorted(NEEDS))
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("is_author", [True, False])
 def test_nobody_is_refused_what_somebody_with_less_access_may(command: str, role: Role, is_author: bool) -> None:
@@ -68,7 +68,7 @@ def test_nobody_is_refused_what_somebody_with_less_access_may(command: str, role
 
 
 def test_being_a_holders_author_helps_with_nothing_but_unlock() -> None:
-    for command in set(MINIMUM_ROLE) - {"unlock"}:
+    for command in set(NEEDS) - {"unlock"}:
         for role in ROLES:
             assert may(command, role, is_holder_author=True) == may(command, role)
 
@@ -83,15 +83,15 @@ OPS = Who(apply=WhoMay(role="maintain"), cancel=WhoMay(users=("bo", "Cy")), unlo
 
 
 def test_without_a_word_in_the_rules_nobody_is_refused_who_may() -> None:
-    for command in MINIMUM_ROLE:
+    for command in NEEDS:
         for role in ROLES:
             if may(command, role, is_holder_author=True) == Allowed():
                 assert narrowed(command, "al", role, Who()) == Allowed()
 
 
 def test_every_command_that_needs_write_access_can_be_narrowed_and_no_other() -> None:
-    assert set(Who.model_fields) == {command for command, role in MINIMUM_ROLE.items() if role == "write"}
-    assert all(narrowed(command, "al", "read", OPS) == Allowed() for command in ("help", "version", "why"))
+    assert set(Who.model_fields) == {command for command, needs in NEEDS.items() if needs.role == "write"}
+    assert all(narrowed(command, "al", "read", OPS) == Allowed() for command in ("help", "version"))
 
 
 @pytest.mark.parametrize(

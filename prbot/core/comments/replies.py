@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prbot.core.commands import CommandError, help_text
+from prbot.core.command_help import help_text
+from prbot.core.commands import CommandError
 from prbot.core.comments.blocks import Document, Fence, Table, Text
 from prbot.core.comments.text import code, listed, person, plural, prose
 from prbot.core.gates import Gate
+from prbot.core.permissions import Who
 from prbot.core.wanted import NoSuchProject
 
 
@@ -64,9 +66,9 @@ def no_such_project(asked: NoSuchProject) -> Document:
     return ((Text(f"## No such project\n\n> {prose(asked.message)}{valid}"),),)
 
 
-def help_reply(prefix: str = "prbot") -> Document:
-    """The answer to `prbot help`."""
-    return ((Text(f"## Commands\n\n{help_text(prefix)}"),),)
+def help_reply(prefix: str = "prbot", who: Who | None = None) -> Document:
+    """The answer to `prbot help`, where the rules say `who` may."""
+    return ((Text(f"## Commands\n\n{help_text(prefix, who)}"),),)
 
 
 def version_reply(prbot: str, engine: str) -> Document:

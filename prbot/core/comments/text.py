@@ -8,6 +8,8 @@ from __future__ import annotations
 import html
 import re
 
+from prbot.core.marks import parted
+
 _COLOUR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -22,7 +24,8 @@ _LIVE = re.compile(
     re.IGNORECASE,
 )
 _ESCAPES = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "$": "&#36;"} | {char: "\\" + char for char in "\\*_~[]"}
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "$": "&#36;", "`": "&#96;"}
+    | {char: "\\" + char for char in "\\*_~[]"}
 )
 _BLOCK_START = re.compile(r"(\d+(?=[.)])|(?=[#+=:-]))")
 _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
@@ -59,10 +62,10 @@ def html_code(text: str, most: int = 120) -> str:
 
 
 def prose(text: str) -> str:
-    """A sentence within a line, or in a table's cell. Backticks mark code. Names, numbers and addresses that the forge
-    would make a mention or a link of become code."""
+    """A sentence within a line, or in a table's cell. Backticks mark code, as prbot.core.marks does it. Names,
+    numbers and addresses that the forge would make a mention or a link of become code."""
     pieces: list[str] = []
-    for number, part in enumerate(one_line(text).split("`")):
+    for number, part in enumerate(parted(one_line(text))):
         if number % 2:
             pieces += [code(part)] if part.strip() else []
         else:
