@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from prbot.core.ids import ProjectKey
+from prbot.core.marks import marked
 from prbot.core.modules import RepoView
 from prbot.core.projects import Project, Selection, Workspaces, project_at, reads
 from prbot.core.refusals import unplannable
 from prbot.core.trees import glob_pattern
 
 _ASKED = "named in a command"
-_LISTED = 20
 _WORKSPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,89}")
 
 
@@ -29,7 +29,8 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class NoSuchProject:
-    """A command that names nothing that can be planned: a sentence in Markdown, and the names that would do."""
+    """A command that names nothing that can be planned: a sentence in Markdown, and the names that would do, which the
+    sentence does not repeat."""
 
     message: str
     valid: tuple[str, ...]
@@ -77,9 +78,26 @@ def _plannable(selection: Selection, merged: RepoView, named: list[Project]) -> 
     return good if good or first is None else NoSuchProject(f"{first.reason} {first.fix}", ())
 
 
+def among(keys: Collection[ProjectKey], wanted: Wanted) -> set[ProjectKey] | NoSuchProject:
+    """Those of the projects that a command names; all, where it names none."""
+    left = set(keys)
+    named = (("-w", (wanted.workspace,) if wanted.workspace else ()), ("-d", wanted.dirs), ("-p", wanted.projects))
+    for flag, globs in named:
+        for glob in globs:
+            if not _matching(flag, glob, left):
+                return _none_matches(flag, glob, left)
+        if globs:
+            left = {key for glob in globs for key in _matching(flag, glob, left)}
+    return left
+
+
 def _matching(flag: str, glob: str, keys: Collection[ProjectKey]) -> set[ProjectKey]:
     pattern = glob_pattern(glob)
-    return {key for key in keys if pattern.fullmatch(key.dir if flag == "-d" else key.label)}
+    return {key for key in keys if pattern.fullmatch(_by(flag, key))}
+
+
+def _by(flag: str, key: ProjectKey) -> str:
+    return {"-d": key.dir, "-w": key.workspace, "-p": key.label}[flag]
 
 
 def _no_such(flag: str, glob: str, keys: Collection[ProjectKey], selection: Selection) -> NoSuchProject:
@@ -91,9 +109,12 @@ def _no_such(flag: str, glob: str, keys: Collection[ProjectKey], selection: Sele
         if pattern.fullmatch(orphan.dir):
             where = f"; its state is now `{orphan.moved_to}`'s" if orphan.moved_to else ""
             return NoSuchProject(f"This pull request removes `{orphan.dir}`{where}.", ())
-    valid = tuple(sorted({key.dir if flag == "-d" else key.label for key in keys}))
+    return _none_matches(flag, glob, keys)
+
+
+def _none_matches(flag: str, glob: str, keys: Collection[ProjectKey]) -> NoSuchProject:
+    valid = tuple(sorted({_by(flag, key) for key in keys}))
     near = get_close_matches(glob, valid, n=1)
-    meant = f" Did you mean `{near[0]}`?" if near else ""
-    names = ", ".join(f"`{name}`" for name in valid[:_LISTED]) or "none"
-    rest = f" and {len(valid) - _LISTED} more" if len(valid) > _LISTED else ""
-    return NoSuchProject(f"No project matches `{flag} {glob}`.{meant} There are: {names}{rest}.", valid)
+    meant = f" Did you mean {marked(near[0])}?" if near else ""
+    none = "" if valid else " There is none."
+    return NoSuchProject(f"No project matches {marked(f'{flag} {glob}')}.{meant}{none}", valid)

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from prbot.core.ids import ProjectKey
 from prbot.core.projects import Selection
-from prbot.core.wanted import NoSuchProject, Wanted, for_command
+from prbot.core.wanted import NoSuchProject, Wanted, among, for_command
 from tests.core.repos import RESOURCE, root, view_of
 from tests.core.test_projects import REPO, Files, local, select
 
@@ -59,10 +60,28 @@ def test_a_workspace_that_cannot_be_is_refused(workspace: str) -> None:
 
 
 def test_an_unknown_directory_names_the_valid_ones() -> None:
-    assert wanted(dirs=("nett",)) == (
-        "No project matches `-d nett`. Did you mean `net`? There are: `app/eu`, `app/us`, `net`."
+    for command, message, valid in (
+        (Wanted(dirs=("nett",)), "No project matches `-d nett`. Did you mean `net`?", ("app/eu", "app/us", "net")),
+        (Wanted(("app/*",), None, ("net",)), "No project matches `-p net`.", ("app/eu", "app/us")),
+    ):
+        assert for_command(REPO, TOUCHED, view_of(INFRA), command) == NoSuchProject(message, valid)
+
+
+def test_what_a_command_names_is_looked_for_among_projects_that_there_are() -> None:
+    net, prod, dns = ProjectKey(REPO, "net"), ProjectKey(REPO, "net", "prod"), ProjectKey(REPO, "a`b")
+    every = (net, prod, dns)
+    assert among(every, Wanted()) == {*every}
+    assert among(every, Wanted(dirs=("n*",))) == {net, prod}
+    assert among(every, Wanted(workspace="prod")) == {prod}
+    assert among(every, Wanted(projects=("net*",))) == {net, prod}
+    assert among(every, Wanted(dirs=("a`b", "net"), workspace="default")) == {net, dns}
+    assert among(every, Wanted(dirs=("a`c",))) == NoSuchProject(
+        "No project matches ``-d a`c``. Did you mean ``a`b``?", ("a`b", "net")
     )
-    assert wanted(dirs=("app/*",), projects=("net",)) == "No project matches `-p net`. There are: `app/eu`, `app/us`."
+    assert among(every, Wanted(workspace="prd")) == NoSuchProject(
+        "No project matches `-w prd`. Did you mean `prod`?", ("default", "prod")
+    )
+    assert among((), Wanted(dirs=("net",))) == NoSuchProject("No project matches `-d net`. There is none.", ())
 
 
 def test_naming_what_is_refused_or_gone_says_so() -> None:

@@ -13,6 +13,8 @@ from prbot.core.gates import Gate
 from prbot.core.permissions import Who
 from prbot.core.wanted import NoSuchProject
 
+_LISTED = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Freed:
@@ -62,7 +64,8 @@ def command_errors(errors: Sequence[CommandError]) -> Document:
 
 def no_such_project(asked: NoSuchProject) -> Document:
     """A flag named what is not there."""
-    valid = f"\n\nThere is: {', '.join(map(code, asked.valid))}." if asked.valid else ""
+    rest = f" and {len(asked.valid) - _LISTED} more" if len(asked.valid) > _LISTED else ""
+    valid = f"\n\nThere is: {', '.join(map(code, asked.valid[:_LISTED]))}{rest}." if asked.valid else ""
     return ((Text(f"## No such project\n\n> {prose(asked.message)}{valid}"),),)
 
 
