@@ -57,7 +57,7 @@ NEXT: dict[RunStatus, frozenset[RunStatus]] = {
     S.AWAITING_APPROVAL: frozenset({S.PENDING, S.DISCARDED, S.SUPERSEDED}),
     S.HELD: frozenset({S.PENDING, S.DISCARDED, S.SUPERSEDED}),
     S.APPLYING: frozenset({S.APPLIED, S.ERRORED, S.UNKNOWN, S.PENDING}),  # pending: the saved plan was stale
-    S.UNKNOWN: frozenset({S.APPLIED, S.DISCARDED, S.ERRORED}),
+    S.UNKNOWN: frozenset({S.APPLIED, S.DISCARDED, S.ERRORED, S.SUPERSEDED}),
     S.NO_CHANGES: frozenset({S.SUPERSEDED}),
     S.ERRORED: frozenset({S.DISCARDED, S.SUPERSEDED}),
     S.APPLIED: frozenset(),
@@ -70,6 +70,9 @@ LIVE = frozenset({S.PENDING, S.PLANNING, S.APPLYING})
 """A worker has it, or will have it without anybody's doing."""
 
 QUEUED = frozenset({S.PENDING, S.WAITING})
+
+RELEASABLE = frozenset({S.HELD, S.AWAITING_APPROVAL})
+"""It waits for an approval of its own plan."""
 
 BUSY = frozenset({S.PLANNING, S.APPLYING})
 """An engine may be running for it, so that it holds the project's slot."""

@@ -1,0 +1,139 @@
+"""`apply`, and `plan` on a merged pull request: what was merged and not applied is planned again, and applied.
+
+Nothing is decided here on whether it may be applied: the run that begins reads everything afresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlmodel import Session
+
+from prbot.core.comments import replies
+from prbot.core.comments.blocks import Document
+from prbot.core.gate_facts import GateFacts, facts_digest
+from prbot.core.gates import GateReport, evaluate
+from prbot.core.runs import LIVE, RELEASABLE, Goal, RunStatus
+from prbot.flows import gather
+from prbot.flows.admission import admit_runs
+from prbot.flows.apply_ends import another_attempt
+from prbot.flows.asks import Ask, answer, chosen
+from prbot.flows.nudge import report_soon
+from prbot.flows.services import Services
+from prbot.store import runs
+from prbot.store.tables import Operation, Run
+
+_FAILED = frozenset({RunStatus.ERRORED, RunStatus.CANCELLED})
+_PLANNED_AGAIN = frozenset({*_FAILED, *RELEASABLE, RunStatus.UNKNOWN, RunStatus.PLANNED})
+_DONE = frozenset({RunStatus.APPLIED, RunStatus.NO_CHANGES})
+
+
+# -- plan -------------------------------------------------------------------------------------------------------------
+def plan_merged(services: Services, ask: Ask) -> None:
+    """See what is left of what was merged and not applied. It goes no further than the plan."""
+    with services.db.write() as tx:
+        members = chosen(services, tx, ask, runs.newest(runs.of_pull(tx, ask.pull.key, Goal.APPLY)).values())
+        if members is None:
+            return
+        again = [run for run in members if run.status in _PLANNED_AGAIN]
+        if not again:
+            answer(services, tx, ask, _nothing_to_plan(members))
+            return
+        _begin_anew(services, tx, ask, again, auto=False)
+
+
+def _nothing_to_plan(members: Sequence[Run]) -> Document:
+    labels = [run.project.label for run in members if run.status in LIVE]
+    under_way = f"{', '.join(f'`{label}`' for label in labels)}: a run is under way." if labels else ""
+    given_up = any(run.status is RunStatus.DISCARDED for run in members)
+    rest = "What was given up is not applied any more: a new pull request is." if given_up else ""
+    applied = "" if labels or given_up else "Everything that this merge changes is applied."
+    return replies.notice("Nothing to plan", [each for each in (under_way, rest, applied) if each])
+
+
+def _begin_anew(services: Services, tx: Session, ask: Ask, again: Sequence[Run], *, auto: bool) -> None:
+    """The same projects at the same commits once more, in place of these runs; with `auto`, on to the apply."""
+    operation = Operation(
+        id=services.new_id(),
+        repo=ask.pull.key.repo,
+        pull=ask.pull.key.number,
+        goal=Goal.APPLY,
+        trigger="comment",
+        actor=ask.event.sender,
+        comment_id=ask.event.comment_id,
+        head_sha=ask.pull.head_sha,
+        base_sha=again[0].base_sha,
+        created_at=services.clock.now(),
+    )
+    tx.add(operation)
+    tx.flush()
+    for run in again:
+        if run.status is RunStatus.UNKNOWN:
+            services.audit.append(
+                tx,
+                "run.resolved",
+                actor=ask.actor,
+                project=run.project,
+                pull=run.pull,
+                run=run.id,
+                outcome="unknown",
+                facts={"by": "a new plan"},
+            )
+        runs.step(tx, run, RunStatus.SUPERSEDED, services.clock.now())
+        attempt = another_attempt(services, run, operation)
+        attempt.auto = auto
+        tx.add(attempt)
+    tx.flush()
+    admit_runs(services, tx)
+    report_soon(services, tx, ask.pull.key)
+
+
+# -- apply ------------------------------------------------------------------------------------------------------------
+def apply(services: Services, ask: Ask) -> None:
+    """Apply what waits for it. Where nothing does: every requirement, and what would meet it."""
+    pull = ask.pull
+    base = gather.fetched(services, pull)
+    on_base = pull.merge_sha is not None and services.git.is_ancestor(pull.repo, pull.merge_sha, base)
+    facts = gather.gate_facts(services, pull, base, merge_on_base=on_base)
+    verdict = evaluate(facts)
+    with services.db.write() as tx:
+        members = chosen(services, tx, ask, runs.newest(runs.of_pull(tx, pull.key)).values())
+        if members is None:
+            return
+        merged = [run for run in members if run.goal is Goal.APPLY] if pull.merged else []
+        ready = [run for run in merged if run.status is RunStatus.PLANNED]
+        failed = [run for run in merged if run.status in _FAILED]
+        if ready or failed:
+            _go_on(services, tx, ask, ready, failed)
+        elif merged and all(run.status in _DONE for run in merged):
+            answer(services, tx, ask, replies.notice("Already applied", ["Every project of this is applied."]))
+        else:
+            _refused(services, tx, ask, facts, verdict)
+
+
+def _go_on(services: Services, tx: Session, ask: Ask, ready: Sequence[Run], failed: Sequence[Run]) -> None:
+    """What is planned within what was approved goes on to its apply; what failed begins anew."""
+    for run in ready:
+        run.auto = True
+        runs.step(tx, run, RunStatus.PENDING, services.clock.now())
+    if failed:
+        _begin_anew(services, tx, ask, failed, auto=True)
+    tx.flush()
+    admit_runs(services, tx)
+    report_soon(services, tx, ask.pull.key)
+
+
+def _refused(services: Services, tx: Session, ask: Ask, facts: GateFacts, verdict: GateReport) -> None:
+    services.audit.append(
+        tx,
+        "apply.refused",
+        actor=ask.actor,
+        repo=ask.pull.key.repo,
+        pull=ask.pull.key.number,
+        head=ask.pull.head_sha,
+        outcome="refused",
+        facts_digest=facts_digest(facts),
+        facts={"unmet": [gate.name for gate in verdict.unmet]},
+    )
+    title = "Ready to merge" if verdict.approve_ready and not ask.pull.merged else "Not applied"
+    answer(services, tx, ask, replies.gates(verdict.gates, title=title))

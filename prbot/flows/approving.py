@@ -1,0 +1,104 @@
+"""`approve`: somebody approves a plan by its fingerprint, and what waited for that goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import cast
+
+from prbot.core.events import CommentEvent
+from prbot.core.gates import evaluate
+from prbot.core.runs import RELEASABLE, Goal, RunStatus
+from prbot.core.shown import NamesNone, named_plan
+from prbot.flows import gather, report
+from prbot.flows.admission import admit_runs
+from prbot.flows.asks import Ask, chosen, refuse
+from prbot.flows.nudge import report_soon
+from prbot.flows.services import Services
+from prbot.store import runs
+from prbot.store.tables import Approval, Run
+
+
+def approve(services: Services, ask: Ask) -> None:
+    """Keep the approval; whether it counts is decided, and said, on the facts of this moment."""
+    pull, event, command = ask.pull, cast(CommentEvent, ask.event), ask.command  # a check's button only plans
+    with services.db.write() as tx:
+        latest = chosen(services, tx, ask, runs.newest(runs.of_pull(tx, pull.key)).values())
+        if latest is None:
+            return
+        open_ones = [r for r in latest if r.goal is Goal.PLAN and r.status is RunStatus.PLANNED and not pull.merged]
+        held = [r for r in latest if r.goal is Goal.APPLY and r.status in RELEASABLE]
+        waiting = [*open_ones, *held]
+    named = named_plan(command.args[0] if command.args else None, [gather.shown_plan(run) for run in waiting])
+    if isinstance(named, NamesNone):
+        refuse(services, ask, f"{named.reason} {_how_to_plan(latest, prefix=services.identity.prefixes[0])}".strip())
+        return
+    run = next(each for each in waiting if each.id == named.run)
+    with services.db.write() as tx:
+        if tx.get(Approval, (event.comment_id, run.id)) is None:
+            tx.add(
+                Approval(
+                    comment_id=event.comment_id,
+                    run=run.id,
+                    repo=run.repo,
+                    pull=run.pull,
+                    user=event.sender,
+                    user_is_bot=event.author_is_bot,
+                    fingerprint=run.fingerprint,
+                    at=datetime.fromisoformat(event.created_at),
+                )
+            )
+    _judge(services, ask, event, run)
+
+
+def _judge(services: Services, ask: Ask, event: CommentEvent, run: Run) -> None:
+    pull = ask.pull
+    base = gather.fetched(services, pull)
+    on_base = pull.merge_sha is not None and services.git.is_ancestor(pull.repo, pull.merge_sha, base)
+    facts = gather.gate_facts(services, pull, base, merge_on_base=on_base, only=run.project)
+    verdict = evaluate(facts)
+    judged = verdict.verdicts.get(run.project)
+    mine = event.sender.casefold()
+    refusals = [each.reason for each in judged.not_counted if each.user.casefold() == mine] if judged else []
+    counted = judged is not None and any(each.user.casefold() == mine for each in judged.counted)
+    if not counted:
+        refuse(services, ask, " ".join(refusals) or "It does not count.")
+        return
+    approved = next((gate for gate in verdict.gates if gate.name == "approved"), None)
+    with services.db.write() as tx:
+        services.audit.append(
+            tx,
+            "approval.counted",
+            actor=ask.actor,
+            project=run.project,
+            pull=run.pull,
+            run=run.id,
+            facts={"fingerprint": run.fingerprint, "comment": event.comment_id},
+        )
+        report.react(services, tx, pull.key, event.comment_id, "+1")
+        fresh = tx.get_one(Run, run.id)
+        if approved is not None and approved.met and fresh.goal is Goal.APPLY and fresh.status in RELEASABLE:
+            # Where the rules leave it to people when to apply, or not to this one, the plan made then waits for that.
+            may_apply = facts.rules.who.apply.admits(event.sender, facts.people.roles[event.sender])
+            fresh.auto = facts.rules.apply == "auto" and may_apply
+            runs.step(tx, fresh, RunStatus.PENDING, services.clock.now())
+            services.audit.append(
+                tx,
+                "run.released",
+                actor=ask.actor,
+                project=run.project,
+                pull=run.pull,
+                run=run.id,
+                facts={"fingerprint": run.fingerprint},
+            )
+            tx.flush()
+            admit_runs(services, tx)
+        report_soon(services, tx, pull.key)
+
+
+def _how_to_plan(latest: Sequence[Run], prefix: str) -> str:
+    """What to do where no plan waits since one could not be made."""
+    failed = [f"`{run.project.label}`" for run in latest if run.status in (RunStatus.ERRORED, RunStatus.CANCELLED)]
+    if not failed:
+        return ""
+    return f"There is no plan of {', '.join(failed)}: `{prefix} plan` makes one."

@@ -1,0 +1,76 @@
+"""One command by somebody, and how it is answered: in one place, so that every refusal is told and on record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlmodel import Session
+
+from prbot.audit.entries import Actor, user
+from prbot.core.commands import Command
+from prbot.core.comments import replies
+from prbot.core.comments.blocks import Document
+from prbot.core.events import Asking
+from prbot.core.pulls import Pull
+from prbot.core.wanted import NoSuchProject, Wanted, among
+from prbot.flows import report
+from prbot.flows.nudge import report_soon
+from prbot.flows.services import Services
+from prbot.store.tables import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A command that somebody gave on a pull request, and under which name its answer is kept."""
+
+    pull: Pull
+    event: Asking
+    command: Command
+    slug: str
+
+    @property
+    def actor(self) -> Actor:
+        return user(self.event.sender)
+
+    @property
+    def wanted(self) -> Wanted:
+        """The projects that it names."""
+        return Wanted(self.command.dirs, self.command.workspace, self.command.projects)
+
+
+def answer(services: Services, tx: Session, ask: Ask, document: Document) -> None:
+    """Answer, in the caller's transaction."""
+    report.reply_in(services, tx, ask.pull.key, ask.event.comment_id, document, ask.slug)
+
+
+def refuse(services: Services, ask: Ask, reason: str, *, once: bool = False) -> None:
+    """Answer with the reason; with `once`, only the first time that this person asks for this command here."""
+    sender, pull = ask.event.sender, ask.pull.key
+    document = replies.refused(sender, ask.command.name, reason)
+    with services.db.write() as tx:
+        services.audit.append(
+            tx,
+            "command.refused",
+            actor=ask.actor,
+            repo=pull.repo,
+            pull=pull.number,
+            outcome="refused",
+            facts={"command": ask.command.name, "why": reason, "comment": ask.event.comment_id},
+        )
+        if once:
+            report.want_comment(services, tx, pull, f"refused:{sender}:{ask.command.name}", document)
+            report_soon(services, tx, pull)
+        else:
+            answer(services, tx, ask, document)
+
+
+def chosen(services: Services, tx: Session, ask: Ask, members: Iterable[Run]) -> list[Run] | None:
+    """Those of a pull request's runs whose projects a command names. None where it names what there is not, which is
+    answered."""
+    every = list(members)
+    named = among({run.project for run in every}, ask.wanted)
+    if isinstance(named, NoSuchProject):
+        answer(services, tx, ask, replies.no_such_project(named))
+        return None
+    return [run for run in every if run.project in named]
