@@ -56,7 +56,7 @@ def _plan_total(looked: Looked | None, members: Sequence[Member], url: str, pref
     if failed or refused:
         return status("failure", f"{len(failed) + len(refused)} not planned; see the comment")
     if looked is None:
-        return status("pending", f"not all of it was looked at; type `{prefix} plan`")
+        return status("pending", f"not all of it was looked at; see `{prefix} apply`")
     unplanned = [each.label for each in members if each.status not in HAS_PLAN]
     if unplanned:
         return status("pending", f"type `{prefix} plan`: there is no plan of {', '.join(unplanned)}")
@@ -70,7 +70,7 @@ def _plan_of(each: Member, url: str, prefix: str) -> Status:
     if each.status in _FAILED:
         return Status(name, "failure", each.status.replace("_", " "), url)
     if each.status not in HAS_PLAN:
-        return Status(name, "pending", f"there is no plan any more; type `{prefix} plan`", url)
+        return Status(name, "pending", f"there is no plan any more; see `{prefix} apply`", url)
     return Status(name, "success", words.in_words(each.counts)[:MOST_CHARACTERS], url)
 
 

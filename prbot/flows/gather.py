@@ -140,7 +140,10 @@ def _people(
 def _base_merges(services: Services, pull: Pull, commits: Sequence[Commit]) -> frozenset[str]:
     """The merge commits among them that merge the base and change nothing more."""
     git, found = services.git, set()
-    base = git.resolve(pull.repo, f"refs/heads/{pull.base_branch}")
+    try:
+        base = git.resolve(pull.repo, f"refs/heads/{pull.base_branch}")
+    except NotFound:  # a base that is new to us, or not ours: then every commit is taken for somebody's work
+        return frozenset()
     for commit in commits:
         if len(commit.parents) == 2 and git.is_ancestor(pull.repo, commit.parents[1], base):
             merged = git.merge(pull.repo, commit.parents[0], commit.parents[1])

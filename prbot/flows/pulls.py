@@ -188,6 +188,7 @@ def _not_ours(services: Services, pull: Pull) -> None:
             tx, "delivery.ignored", actor=PRBOT, repo=pull.key.repo, pull=pull.key.number, facts={"reason": reason}
         )
         _let_go(services, tx, pull.key)
+        report_soon(services, tx, pull.key)
 
 
 def _closed(services: Services, pull: Pull) -> None:

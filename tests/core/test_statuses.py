@@ -58,7 +58,7 @@ def test_that_nothing_is_affected_is_a_success_only_where_it_was_found() -> None
     found = plan(None)["prbot/plan"]
     assert (found.state, found.description) == ("success", "no project is affected")
     unknown = plan(None, looked=None)["prbot/plan"]
-    assert (unknown.state, unknown.description) == ("pending", "not all of it was looked at; type `prbot plan`")
+    assert (unknown.state, unknown.description) == ("pending", "not all of it was looked at; see `prbot apply`")
     conflict = plan(None, Looked(conflict=("net/main.tf",)))["prbot/plan"]
     assert (conflict.state, conflict.description) == ("failure", "does not merge: conflicts in 1 files")
     refused = plan(None, Looked(refused=("db",)))["prbot/plan"]

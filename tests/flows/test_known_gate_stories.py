@@ -77,7 +77,7 @@ def test_planned_in_part_only_the_rest_is_not_known(ruled: Story) -> None:
     _, pull = opened(ruled, "net", "db", draft=True)
     assert pull.statuses() == {}
     answer(ruled, pull, "al", "prbot plan -d net")
-    assert state(pull, "prbot/plan") == ("pending", "not all of it was looked at; type `prbot plan`")
+    assert state(pull, "prbot/plan") == ("pending", "not all of it was looked at; see `prbot apply`")
     assert state(pull, "prbot/gate")[0] == "pending"
     said = answer(ruled, pull, "al", "prbot apply")
     assert f"the whole of {pull.head_sha[:7]} was not looked at for main" in said
