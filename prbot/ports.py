@@ -218,8 +218,12 @@ class Git(Protocol):
         """The id of a commit's tree."""
         ...
 
-    def blobs(self, repo: Repo, ids: Sequence[str]) -> dict[str, bytes]:
-        """The contents of blobs, in one process."""
+    def blobs(self, repo: Repo, ids: Sequence[str], largest: int | None = None) -> dict[str, bytes]:
+        """The contents of blobs, in one process; with `largest` (bytes), of those that are no larger."""
+        ...
+
+    def filters(self, repo: Repo, tree: Tree, paths: Sequence[str]) -> dict[str, str]:
+        """Those of the paths that the tree's `.gitattributes` put through a filter, with its name."""
         ...
 
     def changed_paths(self, repo: Repo, old: str, new: str) -> frozenset[str]:

@@ -25,6 +25,9 @@ _READ_BY_CALL = re.compile(
     rb"""\b(?:file(?:base64(?:sha256|sha512)?|md5|sha1|sha256|sha512|exists|set)?|templatefile)"""
     rb"""\(\s*\\?"((?!/)[^"$%\\]+)([$%]\{)?"""
 )
+POINTER_BEGINS = (b"version https://git-lfs.github.com/", b"version https://hawser.github.com/")
+"""How a file begins that stands for another one, which Git LFS keeps."""
+POINTER = "this is a Git LFS pointer"
 _LARGEST = 1 << 20  # parsing takes about half a second a MiB, and whoever opens a pull request picks the size
 _QUOTED = re.compile(rb'"([^"\n]{3,400})"')
 _BETWEEN = re.compile(r"[$%]\{|[{}()\s,]+")
@@ -104,6 +107,8 @@ class FileFacts:
 @lru_cache(maxsize=4096)
 def scan_file(blob: Blob, syntax: Literal["hcl", "json"]) -> FileFacts:
     """Scan one file. Remembered by the blob's id, so that the base's and the merge result's files are scanned once."""
+    if blob.content.startswith(POINTER_BEGINS):
+        return FileFacts(problem=(1, POINTER))
     reads = tuple(sorted(set(_reads(blob.content)), key=lambda read: (read.origin, read.path)))
     found = _scan_json(blob.content, reads) if syntax == "json" else _scan_hcl(blob.content, reads)
     unread = found.problem is not None and b"terraform_remote_state" in blob.content

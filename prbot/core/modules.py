@@ -77,6 +77,10 @@ class RepoView:
         return frozenset(path for path, facts in self.modules.items() if facts.is_root)
 
     @cached_property
+    def submodules(self) -> frozenset[str]:
+        return frozenset(path for path, entry in self.tree.items() if entry.mode == SUBMODULE)
+
+    @cached_property
     def called(self) -> frozenset[str]:
         """Directories that some other directory calls as a module."""
         return frozenset(call for facts in self.modules.values() for call in facts.calls if call != facts.dir)

@@ -7,12 +7,13 @@ that no pull request can hide its own project.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from prbot.core.hcl import POINTER
 from prbot.core.ids import ProjectKey
 from prbot.core.modules import RepoView, is_terraform_file, read_paths
-from prbot.core.refusals import Refusal, lost_its_backend, no_backend, unplannable
+from prbot.core.refusals import Refusal, cannot_be_told, lost_its_backend, no_backend, unplannable
 from prbot.core.states import told_apart
 from prbot.core.trees import LOCK_FILE, ancestry, below, is_prose, is_within, parent, walk
 
@@ -62,6 +63,15 @@ class Selection:
     def is_empty(self) -> bool:
         """Whether there is nothing to plan and nothing to tell."""
         return not (self.projects or self.refusals or self.orphans or self.notes)
+
+    def refusing(self, refused: Mapping[ProjectKey, Refusal]) -> Selection:
+        """The same, with some of the projects refused."""
+        by_dir = {refusal.dir: refusal for refusal in (*self.refusals, *refused.values())}
+        return replace(
+            self,
+            projects=tuple(project for project in self.projects if project.key not in refused),
+            refusals=tuple(by_dir[path] for path in sorted(by_dir)),
+        )
 
 
 def reads(project: Project) -> Callable[[str], bool]:
@@ -165,7 +175,7 @@ def discover(
             orphans[key.dir] = Orphan(key.dir, moved_to)
         else:
             refusals[key.dir] = lost_its_backend(key.dir, merged.modules[key.dir].problems)
-    refusals |= {path: no_backend(path) for path in _stateless(base, merged, changed)}
+    refusals |= {refusal.dir: refusal for refusal in _stateless(base, merged, changed)}
     return Selection(
         tuple(projects),
         tuple(refusals[path] for path in sorted(refusals)),
@@ -221,14 +231,20 @@ def _moved_to(base: RepoView, merged: RepoView, directory: str) -> str | None:
     return next(owners, None)
 
 
-def _stateless(base: RepoView, merged: RepoView, changed: frozenset[str]) -> Iterator[str]:
-    """Changed directories that manage something, and that no backend, caller or `modules/` accounts for."""
+def _stateless(base: RepoView, merged: RepoView, changed: frozenset[str]) -> Iterator[Refusal]:
+    """Changed directories that manage something, or that are not all there, and that no backend, caller or `modules/`
+    accounts for."""
     for directory in sorted({parent(path) for path in changed if _is_configuration(path)}):
         facts = merged.modules.get(directory)
-        if facts is None or facts.is_root or not facts.manages or directory in base.roots:
+        if facts is None or facts.is_root or directory in base.roots:
             continue
-        if directory not in merged.called and "modules" not in directory.split("/"):
-            yield directory
+        if directory in merged.called or "modules" in directory.split("/"):
+            continue
+        pointer = next((problem for problem in facts.problems if problem.message == POINTER), None)
+        if pointer is not None:
+            yield cannot_be_told(directory, pointer.file)
+        elif facts.manages:
+            yield no_backend(directory)
 
 
 def _is_configuration(path: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from prbot.core.hcl import POINTER
 from prbot.core.ids import ProjectKey
 from prbot.core.modules import Problem, RepoView
 from prbot.core.trees import escaping_links
@@ -14,9 +15,15 @@ _ADD_A_BACKEND = (
 )
 
 
+USE_THE_FILE = (
+    "Commit the file itself (`git lfs untrack`, `git add --renormalize`), or keep it where the engine can fetch it."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A directory that is not planned: why, and what to do about it, each a sentence in Markdown."""
+    """A directory (or the file that bars all) that is not planned: why, and what to do about it, each a sentence in
+    Markdown."""
 
     dir: str
     reason: str
@@ -36,6 +43,8 @@ def lost_its_backend(directory: str, problems: Sequence[Problem]) -> Refusal:
     """It is a project at the base, and the pull request takes its backend away."""
     if problems:
         first = problems[0]
+        if first.message == POINTER:
+            return cannot_be_told(directory, first.file)
         return Refusal(
             directory,
             f"`{first.file}`, line {first.line}: {first.message}; the backend of `{directory}` cannot be read.",
@@ -46,6 +55,15 @@ def lost_its_backend(directory: str, problems: Sequence[Problem]) -> Refusal:
         f"This pull request removes the backend of `{directory}`, whose state would be left without configuration.",
         "Keep the `backend` block, or put it with the same settings into the directory that takes over the state.",
     )
+
+
+def not_the_file(path: str) -> str:
+    return f"`{path}` is a Git LFS pointer, and the file that it stands for is not fetched"
+
+
+def cannot_be_told(directory: str, file: str) -> Refusal:
+    """A file of it stands for one that is not there."""
+    return Refusal(directory, f"{not_the_file(file)}: what `{directory}` is cannot be told.", USE_THE_FILE)
 
 
 def unplannable(view: RepoView, key: ProjectKey, takes: Callable[[str], bool], dirs: frozenset[str]) -> Refusal | None:

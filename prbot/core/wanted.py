@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -11,7 +11,7 @@ from prbot.core.ids import ProjectKey
 from prbot.core.marks import marked
 from prbot.core.modules import RepoView
 from prbot.core.projects import Project, Selection, Workspaces, project_at, reads
-from prbot.core.refusals import unplannable
+from prbot.core.refusals import Refusal, unplannable
 from prbot.core.trees import glob_pattern
 
 _ASKED = "named in a command"
@@ -70,11 +70,15 @@ def for_command(
 
 def _plannable(selection: Selection, merged: RepoView, named: list[Project]) -> tuple[Project, ...] | NoSuchProject:
     touched = {project.key: project for project in selection.projects}
-    refusals = [unplannable(merged, project.key, reads(project), project.dirs) for project in named]
-    good = tuple(
-        touched.get(project.key, project) for project, refused in zip(named, refusals, strict=True) if not refused
-    )
-    first = next((refusal for refusal in refusals if refusal), None)
+    found = {project.key: unplannable(merged, project.key, reads(project), project.dirs) for project in named}
+    refused = {key: refusal for key, refusal in found.items() if refusal is not None}
+    return all_but(tuple(touched.get(project.key, project) for project in named), refused)
+
+
+def all_but(named: tuple[Project, ...], refused: Mapping[ProjectKey, Refusal]) -> tuple[Project, ...] | NoSuchProject:
+    """Those of the projects that a command names that are not refused; or, if all are, why the first one is."""
+    good = tuple(project for project in named if project.key not in refused)
+    first = next(iter(refused.values()), None)
     return good if good or first is None else NoSuchProject(f"{first.reason} {first.fix}", ())
 
 

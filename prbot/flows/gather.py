@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 
 from sqlmodel import Session, col, select
 
-from prbot.core import approvals, locks
+from prbot.core import approvals, locks, unfetched
 from prbot.core.approvals import ExplicitApproval, PeopleFacts
 from prbot.core.branches import governed
 from prbot.core.gate_facts import GateFacts, Looked, ProjectFacts
 from prbot.core.ids import ProjectKey, PullKey, Repo
 from prbot.core.modules import Product, RepoView, repo_view, terraform_blobs
-from prbot.core.projects import Selection, discover
+from prbot.core.projects import Project, Selection, discover
 from prbot.core.pulls import Commit, Pull, Review, Role
+from prbot.core.refusals import Refusal
 from prbot.core.runs import Goal, RunStatus
 from prbot.core.shown import ShownPlan
 from prbot.core.unplanned import narrowing
@@ -70,7 +71,23 @@ def change_between(services: Services, repo: Repo, base: str, commit: str) -> Ch
     changed = services.git.changed_paths(repo, base, commit)
     selection = discover(repo.name, before, after, changed, known)
     rule = services.rules(repo.name).unread
-    return Change(base, commit, before, after, without_unread(selection, (before, after), changed, rule))
+    selection = without_unread(selection, (before, after), changed, rule)
+    lacking = not_in_checkout(services, repo, after, selection.projects)
+    return Change(base, commit, before, after, selection.refusing(lacking))
+
+
+def not_in_checkout(
+    services: Services, repo: Repo, view: RepoView, projects: Sequence[Project]
+) -> dict[ProjectKey, Refusal]:
+    """Those of the projects that read something which no checkout holds, and why they are refused."""
+    if not projects:
+        return {}
+    files = unfetched.content_needed(view, projects)
+    contents = services.git.blobs(repo, [*files.values()], largest=unfetched.LARGEST_POINTER)
+    pointing = unfetched.pointers(files, contents)
+    filters = services.git.filters(repo, view.tree, [*files])
+    found = ((each.key, unfetched.without(view, each, filters, pointing)) for each in projects)
+    return {key: refusal for key, refusal in found if refusal is not None}
 
 
 def same_on_base(services: Services, pull: Pull, base: str, earlier_head: str, merged: Merged) -> bool:

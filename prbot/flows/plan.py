@@ -19,7 +19,7 @@ from prbot.core.pulls import Pull
 from prbot.core.runs import BUSY, NEXT, Goal, RunStatus
 from prbot.core.shown import carries_over
 from prbot.core.unread import readable
-from prbot.core.wanted import NoSuchProject, Wanted, for_command
+from prbot.core.wanted import NoSuchProject, Wanted, all_but, for_command
 from prbot.flows import gather, report
 from prbot.flows.admission import admit_runs
 from prbot.flows.locks import claim, claimed_by, give_up, queue_of
@@ -99,6 +99,8 @@ def _meant(services: Services, pull: Pull, asked: Asked, change: gather.Change) 
     if not asked.whole and not isinstance(found, NoSuchProject):
         rule = services.rules(pull.key.repo).unread
         found = readable(change.after, found, rule, workspace=wanted.workspace)
+    if not asked.whole and not isinstance(found, NoSuchProject):
+        found = all_but(found, gather.not_in_checkout(services, pull.repo, change.after, found))
     if isinstance(found, NoSuchProject):
         report.reply(services, pull.key, asked.comment_id, no_such_project(found))
         return None

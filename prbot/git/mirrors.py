@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from prbot.core.ids import Repo
-from prbot.core.trees import Tree, TreeEntry
+from prbot.core.trees import SUBMODULE, Tree, TreeEntry
 from prbot.git.checkouts import Checkouts
 from prbot.git.failures import Damaged
 from prbot.git.places import Places, checked_url, commit_id, slot_of_commit, slot_of_ref
@@ -124,9 +126,14 @@ class GitMirrors:
         """See prbot.ports.Git."""
         return self._run(["rev-parse", "--verify", f"{commit_id(commit)}^{{tree}}"], self._mirror(repo)).text
 
-    def blobs(self, repo: Repo, ids: Sequence[str]) -> dict[str, bytes]:
+    def blobs(self, repo: Repo, ids: Sequence[str], largest: int | None = None) -> dict[str, bytes]:
         """See prbot.ports.Git. NotFound names the first that is not there."""
         wanted = [commit_id(blob) for blob in dict.fromkeys(ids)]
+        if wanted and largest is not None:
+            asked = "".join(f"{blob}\n" for blob in wanted).encode()
+            sizes = self._run(["cat-file", "--batch-check=%(objectsize)", "--buffer"], self._mirror(repo), stdin=asked)
+            pairs = zip(wanted, sizes.text.splitlines(), strict=True)
+            wanted = [blob for blob, size in pairs if not size.isdigit() or int(size) <= largest]
         if not wanted:
             return {}
         asked = "".join(f"{blob}\n" for blob in wanted).encode()
@@ -142,6 +149,25 @@ class GitMirrors:
             found[blob] = out[end + 1 : at]
             at += 1
         return found
+
+    def filters(self, repo: Repo, tree: Tree, paths: Sequence[str]) -> dict[str, str]:
+        """See prbot.ports.Git. Git reads the attributes itself, from an index that holds nothing else."""
+        entries = [
+            f"{entry.mode} {entry.blob}\t{path}"
+            for path, entry in tree.items()
+            if path.rpartition("/")[2] == ".gitattributes" and entry.mode != SUBMODULE
+        ]
+        if not entries or not paths:
+            return {}
+        mirror = self._mirror(repo)
+        with tempfile.TemporaryDirectory(prefix="prbot-attributes-") as directory:
+            index = Path(directory, "index")
+            listed = _join(entries)
+            self._program.run(["update-index", "-z", "--index-info"], mirror, stdin=listed, index=index)
+            asked = ["check-attr", "--cached", "--stdin", "-z", "filter"]
+            told = _split(self._program.run(asked, mirror, stdin=_join(paths), index=index).out)
+        found = zip(told[::3], told[2::3], strict=True)
+        return {path: value for path, value in found if value not in ("unspecified", "unset")}
 
     def changed_paths(self, repo: Repo, old: str, new: str) -> frozenset[str]:
         """See prbot.ports.Git."""
@@ -226,6 +252,10 @@ class GitMirrors:
             if mirror.is_dir():
                 (mirror / _DAMAGED).touch()
             raise
+
+
+def _join(parts: Sequence[str]) -> bytes:
+    return b"".join(os.fsencode(part) + b"\0" for part in parts)
 
 
 def _split(listing: bytes) -> list[str]:

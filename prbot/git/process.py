@@ -101,8 +101,9 @@ class GitProgram:
         stdin: bytes = b"",
         login: Login | None = None,
         expect: tuple[int, ...] = (0,),
+        index: Path | None = None,
     ) -> Finished:
-        """Run `git <args>` on a repository (its GIT_DIR) to its end.
+        """Run `git <args>` on a repository (its GIT_DIR) to its end, with an index of its own if one is named.
 
         Raises one of Unavailable's kinds when it ends otherwise than with an exit code in `expect`, and Transient when
         it takes longer than `timeout`; the process and its children have been killed by then.
@@ -115,7 +116,7 @@ class GitProgram:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=repository,
-                env=self._environment(repository, login),
+                env=self._environment(repository, login) | ({"GIT_INDEX_FILE": str(index)} if index else {}),
                 start_new_session=True,
             )
         except FileNotFoundError as error:

@@ -158,3 +158,28 @@ def test_what_the_mirror_lacks_is_not_found(mirrors: GitMirrors, origin: Origin)
         with pytest.raises(NotFound):
             asking()
     assert mirrors.resolve(repo, sha) == sha
+
+
+def test_only_small_contents_are_read_when_asked_so(mirrors: GitMirrors, origin: Origin) -> None:
+    sha = origin.commit({"small": "x", "large": "y" * 2000})
+    repo = fetched(mirrors, origin, sha)
+    tree = mirrors.tree(repo, sha)
+    ids = [tree["small"].blob, tree["large"].blob]
+    assert mirrors.blobs(repo, ids, largest=1024).keys() == {ids[0]}
+    assert mirrors.blobs(repo, ids).keys() == set(ids)
+    assert mirrors.blobs(repo, ids[1:], largest=1024) == {}
+
+
+def test_filters_are_those_that_git_itself_finds(mirrors: GitMirrors, origin: Origin) -> None:
+    files = {
+        ".gitattributes": "[attr]hidden filter=crypt\n*.bin filter=lfs\nsecret/** hidden\nsecret/open -filter\n",
+        "net/.gitattributes": "*.bin -filter\n*.key hidden\n",
+        "a.bin": "x",
+    }
+    sha = origin.commit(files)
+    plain = origin.commit({".gitattributes": None, "net/.gitattributes": None}, on="plain")
+    repo = fetched(mirrors, origin, sha, plain)
+    asked = ["a.bin", "net/a.bin", "net/é.key", "secret/x/y", "secret/open", "main.tf"]
+    found = mirrors.filters(repo, mirrors.tree(repo, sha), asked)
+    assert found == {"a.bin": "lfs", "net/é.key": "crypt", "secret/x/y": "crypt"}
+    assert mirrors.filters(repo, mirrors.tree(repo, plain), asked) == {}
