@@ -156,6 +156,7 @@ def _plan_record(plan: ShownPlan) -> dict[str, Any]:
         "shown_at": _time(plan.shown_at),
         "carries": plan.carries,
         "goal": plan.goal.value,
+        "moves_state": plan.moves_state,
     }
 
 

@@ -117,9 +117,10 @@ def _planned(facts: GateFacts) -> Gate:
 
 # -- approved ---------------------------------------------------------------------------------------------------------
 def approvals_needed(rules: Rules, plan: ShownPlan | None) -> int:
-    """How many approvals a plan needs. One that differed after the merge needs at least one, whatever the rules say."""
-    after_merge = plan is not None and plan.goal is Goal.APPLY
-    return max(rules.approvals, 1) if after_merge else rules.approvals
+    """How many approvals a plan needs. One that differed after the merge, or that is made against another place of the
+    state, needs at least one, whatever the rules say."""
+    must_be_seen = plan is not None and (plan.goal is Goal.APPLY or plan.moves_state)
+    return max(rules.approvals, 1) if must_be_seen else rules.approvals
 
 
 def _approved(facts: GateFacts, verdicts: Mapping[ProjectKey, ApprovalVerdict]) -> Gate:
@@ -286,14 +287,23 @@ class ApplyDecision:
 
 
 def decide_apply(
-    verdict: Verdict, *, inputs_moved_unreviewed: bool, rules: Rules, approved: bool, retry: bool = False
+    verdict: Verdict,
+    *,
+    inputs_moved_unreviewed: bool,
+    rules: Rules,
+    approved: bool,
+    retry: bool = False,
+    state_elsewhere: bool = False,
 ) -> ApplyDecision:
     """Compare done, decide. `verdict` is how the fresh plan relates to the approved one (a deferred or incomplete plan
     is DIFFERENT), `approved` whether the gate of that name is met, `inputs_moved_unreviewed` whether a commit that
     nobody reviewed here changed what the project reads on the base branch, `retry` whether an apply of the same
-    approved plan failed before: then a SUBSET is what that one left to do."""
+    approved plan failed before: then a SUBSET is what that one left to do, `state_elsewhere` whether the state is kept
+    elsewhere than where it was when the approved plan was made."""
     if not approved:
         return ApplyDecision("await_approval", "There are not enough approvals that count.")
+    if state_elsewhere:
+        return ApplyDecision("hold", "The approved plan was made against a state that is kept elsewhere than this one.")
     if verdict is Verdict.DIFFERENT:
         return ApplyDecision("hold", "The plan made after the merge does something else than what was approved.")
     if inputs_moved_unreviewed:

@@ -234,7 +234,7 @@ def _literals(body: Node) -> dict[str, str]:
 
 def _backend(kind: str, body: Node) -> BackendFacts:
     """A backend's or a `cloud` block's settings; those of a block within it are named `block.setting`."""
-    literal, computed = _literals(body), {name: _text(value) for name, value in _attributes(body)}
+    literal, computed = _literals(body), {name: _text(value.parent or value) for name, value in _attributes(body)}
     for inner, labels, settings in _blocks(body):
         within = _backend(inner, settings)
         prefix = ".".join((inner, *labels))

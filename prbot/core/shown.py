@@ -29,6 +29,8 @@ class ShownPlan:
     """The run of an earlier plan whose approvals are good for this one as well; see `carries_over`."""
     goal: Goal = Goal.PLAN
     """APPLY for a plan made after the merge, in the merge commit: only an explicit approval can be for it."""
+    moves_state: bool = False
+    """It is made against another place of the state than the base's: that needs an approval, whatever the rules say."""
 
 
 def short_fingerprint(fingerprint: str) -> str:
@@ -75,10 +77,15 @@ class CarryOver:
 
 
 def carries_over(
-    previous_fingerprint: str, new_fingerprint: str, *, own_diff_unchanged: bool, same_base_branch: bool
+    previous_fingerprint: str,
+    new_fingerprint: str,
+    *,
+    own_diff_unchanged: bool,
+    same_base_branch: bool,
+    same_state: bool,
 ) -> CarryOver:
     """Approvals carry over if the plan is the same *and* so are the pull request's own diff, over all files
-    (docs/adr/0002 says how that is decided), and the branch that it is for."""
+    (docs/adr/0002 says how that is decided), the branch that it is for, and where the state is kept."""
     if not new_fingerprint or previous_fingerprint != new_fingerprint:
         return CarryOver(False, "Earlier approvals are void: this plan does something else than the one before.")
     if not same_base_branch:
@@ -86,6 +93,11 @@ def carries_over(
             False,
             "Earlier approvals are void: the plan is equal, but it was made for another base branch than the one "
             "before.",
+        )
+    if not same_state:
+        return CarryOver(
+            False,
+            "Earlier approvals are void: the plan is equal, but it was made against another state than the one before.",
         )
     if not own_diff_unchanged:
         return CarryOver(

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
 from prbot.core.hcl import BackendFacts
+from prbot.core.modules import ModuleFacts, RepoView
+from prbot.core.plans import StatePosition
 
 SETTINGS = {
     "azurerm": ("storage_account_name", "container_name", "key"),
@@ -19,6 +24,24 @@ SETTINGS = {
 
 All settings do, for a backend that is not listed.
 """
+
+_MORE = {
+    "azurerm": ("resource_group_name", "subscription_id", "environment"),
+    "consul": ("address", "datacenter"),
+    "gcs": ("storage_custom_endpoint",),
+    "http": (),
+    "kubernetes": ("host", "config_path", "config_context", "config_context_cluster"),
+    "local": (),
+    "oss": ("endpoint", "region"),
+    "pg": (),
+    "s3": ("endpoint", "endpoints.s3", "region"),
+}
+"""Further settings that lead to another place, for the backends of SETTINGS."""
+
+_OF_WORKSPACES = {"s3": "workspace_key_prefix", "local": "workspace_dir"}
+"""Where states of workspaces other than the default one are."""
+
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
 
 
 def settings_of(backend: BackendFacts) -> tuple[str, ...]:
@@ -37,3 +60,80 @@ def told_apart(backend: BackendFacts | None) -> tuple[str, tuple[tuple[str, str]
     if not names or backend.setting(names[-1]) is None:
         return None
     return backend.type, tuple((name, value) for name, value in backend.settings if name in names)
+
+
+# -- what a pull request does to it -----------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """Where a project's state is kept before a pull request and after it, in words. Nobody moves what is in it."""
+
+    before: str
+    after: str
+
+
+def state_change(base: RepoView, merged: RepoView, directory: str, workspace: str) -> StateChange | None:
+    """What changes of where the state of a root module is kept; None when nothing does, or when it is a new one."""
+    before, after = base.modules.get(directory), merged.modules.get(directory)
+    if before is None or after is None or not (before.is_root and after.is_root):
+        return None
+    places = (_place(before, workspace), _place(after, workspace))
+    return StateChange(*places) if places[0] != places[1] else None
+
+
+def _place(facts: ModuleFacts, workspace: str) -> str:
+    """Where the state of a root module is kept, in words. Equal words are the same place, as far as the code shows."""
+    backend = facts.backend or facts.cloud_settings or BackendFacts("cloud")
+    settings = sorted({*backend.settings, *backend.computed})
+    kind = "Terraform Cloud" if backend.type == "cloud" else f"backend `{_shown(backend.type)}`"
+    said = [(name, _shown(value)) for name, value in settings if _matters(backend.type, name, workspace)]
+    words = ", ".join(f"`{_shown(name)}` `{value}`" for name, value in said)
+    return f"{kind} with {words}" if words else kind
+
+
+def _matters(backend: str, setting: str, workspace: str) -> bool:
+    if backend not in SETTINGS:
+        return True
+    if setting == _OF_WORKSPACES.get(backend):
+        return workspace != "default"
+    if backend == "local" and workspace != "default":
+        return False
+    return setting in SETTINGS[backend] or setting in _MORE[backend]
+
+
+def _shown(value: str) -> str:
+    """A value of a setting for people, without a user and password that an address may hold."""
+    return _PASSWORD.sub("", value).replace("`", "'")
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """What state a plan was made against: by the code, and by the backend that was initialised."""
+
+    change: StateChange | None
+    backend: str
+    """As a seal has it: a keyed digest."""
+    key: str
+    """The id of that key. Digests of different keys say nothing of each other."""
+
+
+def elsewhere(one: Against, other: Against) -> bool:
+    """Whether two plans of a project are known to be made against states that are kept in different places."""
+    comparable = one.key == other.key and one.backend and other.backend
+    return one.change != other.change or bool(comparable and one.backend != other.backend)
+
+
+def told(change: StateChange, state: StatePosition | None) -> str:
+    """What people must know of a change before they approve it. `state` is what was found at the new place, where a
+    plan was made."""
+    if state is None:
+        found = "Nobody has looked yet at what is there."
+    elif state.lineage is None:
+        found = "There is no state: the plan knows nothing of what exists, so that it would create a second copy of it."
+    else:
+        found = f"There is a state already (serial {state.serial}): the plan is made against that one."
+    return (
+        f"This pull request changes where the state is kept, from {change.before} to {change.after}. {found} "
+        "The old state stays where it is, and nothing manages what is in it any more. To keep managing that, move the "
+        "state first (`terraform init -migrate-state`) and plan again. At least one approval is needed for this, "
+        "whatever the rules say."
+    )

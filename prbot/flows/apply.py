@@ -18,12 +18,13 @@ from prbot.core.plans import CanonicalPlan
 from prbot.core.projects import project_at, reads
 from prbot.core.pulls import Pull
 from prbot.core.runs import Goal, RunStatus
+from prbot.core.states import elsewhere
 from prbot.flows import gather
 from prbot.flows.apply_ends import Outcome, applied, begun_anew, converged, ended, state_moved, tell_of
 from prbot.flows.approved import Reference, reference_of
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
-from prbot.flows.steps import Bench, Made, StepFailed, bench, seal_of
+from prbot.flows.steps import Bench, Made, StepFailed, against, bench, seal_of
 from prbot.ports import Unavailable
 from prbot.store import runs, slots
 from prbot.store.tables import PullRow, Run
@@ -119,7 +120,14 @@ def _decide(
         and reference.run.input_digest != run.input_digest
         and _moved_unreviewed(services, facts.pull, run, reference.run)
     )
-    return decide_apply(verdict, inputs_moved_unreviewed=moved, rules=facts.rules, approved=True, retry=retry)
+    return decide_apply(
+        verdict,
+        inputs_moved_unreviewed=moved,
+        rules=facts.rules,
+        approved=True,
+        retry=retry,
+        state_elsewhere=elsewhere(against(reference.run), against(run, made.seal)),
+    )
 
 
 def _began_before(services: Services, run: Run) -> bool:

@@ -254,6 +254,7 @@ def another_attempt(services: Services, failed: Run, operation: Operation) -> Ru
         reference=failed.reference,
         attempt=failed.attempt + 1,
         comes_after=failed.comes_after,
+        state_change=failed.state_change,
         input_digest=failed.input_digest,
         created_at=services.clock.now(),
     )

@@ -231,7 +231,8 @@ def reference_of(every: Sequence[Run], run: Run) -> Run | None:
 
 
 def shown_plan(run: Run) -> ShownPlan:
-    return ShownPlan(run.id, run.head_sha, run.fingerprint, run.shown_at, run.carries, run.goal)
+    moves = run.state_change is not None
+    return ShownPlan(run.id, run.head_sha, run.fingerprint, run.shown_at, run.carries, run.goal, moves)
 
 
 def newest_of_repo(tx: Session, repo: str, merge_sha: str) -> PullRow | None:

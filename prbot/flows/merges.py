@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from sqlmodel import Session
 
 from prbot.audit.entries import PRBOT, Actor
@@ -11,6 +13,7 @@ from prbot.core.inputs import input_digest
 from prbot.core.projects import Project, project_at
 from prbot.core.pulls import Pull
 from prbot.core.runs import Goal, RunStatus
+from prbot.core.states import state_change
 from prbot.flows import gather
 from prbot.flows.admission import admit_runs
 from prbot.flows.locks import claim, give_up, queue_of
@@ -53,6 +56,8 @@ def merged(services: Services, pull: Pull) -> None:
             for key in sorted(needed):
                 run = _add_run(services, tx, operation, pull, needed[key], plans.get(key), change, position)
                 run.comes_after = [[each.dir, each.workspace] for each in reads[key] if each in needed]
+                moved = state_change(change.before, change.after, key.dir, key.workspace)
+                run.state_change = asdict(moved) if moved else None
         tx.flush()
         _plan_others_anew(services, tx, pull, set(needed))
         admit_runs(services, tx)

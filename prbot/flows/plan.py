@@ -18,6 +18,7 @@ from prbot.core.projects import Project, Selection
 from prbot.core.pulls import Pull
 from prbot.core.runs import BUSY, NEXT, Goal, RunStatus
 from prbot.core.shown import carries_over
+from prbot.core.states import StateChange, elsewhere, state_change
 from prbot.core.unread import readable
 from prbot.core.wanted import NoSuchProject, Wanted, all_but, for_command
 from prbot.flows import gather, report
@@ -25,7 +26,7 @@ from prbot.flows.admission import admit_runs
 from prbot.flows.locks import claim, claimed_by, give_up, queue_of
 from prbot.flows.nudge import report_soon, stop
 from prbot.flows.services import Services
-from prbot.flows.steps import Made, StepFailed, bench, kept_summary
+from prbot.flows.steps import Made, StepFailed, against, bench, kept_summary
 from prbot.ports import Conflict, Denied, MergeConflict, Merged, NotFound, Unavailable
 from prbot.store import runs, slots
 from prbot.store.tables import Operation, PullRow, Run
@@ -58,6 +59,7 @@ class Candidate:
     carries: str | None
     reads: tuple[ProjectKey, ...] = ()
     """The other projects of the pull request that it reads."""
+    state_change: StateChange | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,8 @@ def _candidates(
             extra_args=asked.command.extra_args if asked.command else (),
         )
         carries = previous.id if previous is not None and same else None
-        yield Candidate(project, digest, carries, reads[project.key])
+        moved = state_change(change.before, change.after, project.key.dir, project.key.workspace)
+        yield Candidate(project, digest, carries, reads[project.key], moved)
 
 
 def keep_pusher(services: Services, pull: Pull) -> None:
@@ -225,6 +228,7 @@ def _add_run(
             input_digest=candidate.input_digest,
             carries=candidate.carries,
             comes_after=[[other.dir, other.workspace] for other in candidate.reads],
+            state_change=asdict(candidate.state_change) if candidate.state_change else None,
             created_at=services.clock.now(),
         )
     )
@@ -327,6 +331,7 @@ def _carry(tx: Session, run: Run) -> None:
         run.fingerprint,
         own_diff_unchanged=run.carries == previous.id,
         same_base_branch=then == now,
+        same_state=not elsewhere(against(previous), against(run)),
     )
     run.carries = previous.id if verdict.yes else None
     run.carry_note = verdict.reason

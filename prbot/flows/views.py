@@ -15,11 +15,12 @@ from prbot.core.projects import Orphan
 from prbot.core.refusals import Refusal
 from prbot.core.rules import Rules
 from prbot.core.runs import RunStatus
+from prbot.core.states import told
 from prbot.core.statuses import Member
 from prbot.core.unplanned import narrowing
 from prbot.flows.locks import queue_of
 from prbot.flows.order import read_too_early
-from prbot.flows.steps import counts_of
+from prbot.flows.steps import counts_of, seal_of, state_change_of
 from prbot.store import runs
 from prbot.store.outputs import read as read_output
 from prbot.store.tables import Operation, PullRow, Run
@@ -75,7 +76,12 @@ def _notes(run: Run) -> tuple[str, ...]:
         found.append(f"Made with `{' '.join(run.extra_args)}`, which goes into what an approval is for.")
     if run.comes_after:
         found.append(provisional([ProjectKey(run.repo, *each).label for each in run.comes_after]))
-    return tuple(found)
+    return (*found, *_state_note(run))
+
+
+def _state_note(run: Run) -> tuple[str, ...]:
+    change, seal = state_change_of(run), seal_of(run)
+    return (told(change, seal.state if seal is not None else None),) if change is not None else ()
 
 
 def lock_of(tx: Session, project: ProjectKey, pull: int) -> Lock | None:
@@ -109,7 +115,7 @@ def _applied(run: Run) -> AppliedProject:
         output=run.applied_output,
         error="" if stopped or tried else run.error,
         convergence=run.convergence,
-        reason=run.error if stopped or run.status is RunStatus.UNKNOWN else "",
+        reason=" ".join((run.error, *_state_note(run))) if stopped or run.status is RunStatus.UNKNOWN else "",
         difference=tuple(
             EntryDifference(**{**each, "paths": tuple(each["paths"]), "aspects": tuple(each["aspects"])})
             for each in run.difference or ()

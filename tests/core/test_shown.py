@@ -11,20 +11,23 @@ from tests.core.opinions import OTHER, PLAN, PRINT_A, PRINT_B
 
 
 @pytest.mark.parametrize(
-    ("previous", "new", "unchanged", "same_branch", "yes", "says"),
+    ("previous", "new", "unchanged", "same_branch", "same_state", "yes", "says"),
     [
-        (PRINT_A, PRINT_A, True, True, True, "carry over"),
-        (PRINT_A, PRINT_A, False, True, False, "void: the plan is equal, but a push changed what this pull request"),
-        (PRINT_A, PRINT_A, True, False, False, "void: the plan is equal, but it was made for another base branch"),
-        (PRINT_A, PRINT_B, True, True, False, "void: this plan does something else"),
-        (PRINT_A, "k2" + PRINT_A[2:], True, True, False, "void"),
-        ("", "", True, True, False, "void"),
+        (PRINT_A, PRINT_A, True, True, True, True, "carry over"),
+        (PRINT_A, PRINT_A, False, True, True, False, "void: the plan is equal, but a push changed what this pull"),
+        (PRINT_A, PRINT_A, True, False, True, False, "void: the plan is equal, but it was made for another base"),
+        (PRINT_A, PRINT_A, True, True, False, False, "void: the plan is equal, but it was made against another state"),
+        (PRINT_A, PRINT_B, True, True, True, False, "void: this plan does something else"),
+        (PRINT_A, "k2" + PRINT_A[2:], True, True, True, False, "void"),
+        ("", "", True, True, True, False, "void"),
     ],
 )
-def test_approvals_carry_over_only_with_an_equal_plan_an_unchanged_diff_and_the_same_branch(
-    previous: str, new: str, unchanged: bool, same_branch: bool, yes: bool, says: str
+def test_approvals_carry_over_only_with_an_equal_plan_an_unchanged_diff_the_same_branch_and_state(
+    previous: str, new: str, unchanged: bool, same_branch: bool, same_state: bool, yes: bool, says: str
 ) -> None:
-    decision = carries_over(previous, new, own_diff_unchanged=unchanged, same_base_branch=same_branch)
+    decision = carries_over(
+        previous, new, own_diff_unchanged=unchanged, same_base_branch=same_branch, same_state=same_state
+    )
     assert decision.yes is yes
     assert says in decision.reason
 
