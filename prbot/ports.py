@@ -218,6 +218,10 @@ class Git(Protocol):
         """The id of a commit's tree."""
         ...
 
+    def author(self, repo: Repo, commit: str) -> str:
+        """The name of whoever wrote a commit, as it says itself."""
+        ...
+
     def blobs(self, repo: Repo, ids: Sequence[str], largest: int | None = None) -> dict[str, bytes]:
         """The contents of blobs, in one process; with `largest` (bytes), of those that are no larger."""
         ...

@@ -1,7 +1,7 @@
 """What stands between a pull request and its apply: every requirement at once, each with what would meet it.
 
 `evaluate` judges the facts of one moment and nothing else, so that anybody who has them can check what it said.
-`decide_apply` has the last word, once the fresh plan is known.
+`prbot.core.decision` has the last word, once the fresh plan is known.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prbot.core.approvals import ApprovalVerdict, Counted, PeopleFacts, at_clock, judge
-from prbot.core.comparison import Verdict
 from prbot.core.gate_facts import GateFacts, ProjectFacts
 from prbot.core.ids import ProjectKey
 from prbot.core.pulls import Pull
@@ -275,48 +274,3 @@ def _merged(facts: GateFacts) -> Gate:
         why = f"its merge commit {commit} is not on {pull.base_branch}"
         return Gate("merged", False, why, f"bring {commit} back to {pull.base_branch}, or open a new pull request")
     return Gate("merged", True, f"merged as {commit}")
-
-
-# -- after the fresh plan ---------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class ApplyDecision:
-    """What becomes of an apply whose fresh plan is known; `reason` is a sentence for people and for the audit log."""
-
-    action: Literal["apply", "hold", "await_approval"]
-    reason: str
-
-
-def decide_apply(
-    verdict: Verdict,
-    *,
-    inputs_moved_unreviewed: bool,
-    rules: Rules,
-    approved: bool,
-    retry: bool = False,
-    state_elsewhere: bool = False,
-) -> ApplyDecision:
-    """Compare done, decide. `verdict` is how the fresh plan relates to the approved one (a deferred or incomplete plan
-    is DIFFERENT), `approved` whether the gate of that name is met, `inputs_moved_unreviewed` whether a commit that
-    nobody reviewed here changed what the project reads on the base branch, `retry` whether an apply of the same
-    approved plan failed before: then a SUBSET is what that one left to do, `state_elsewhere` whether the state is kept
-    elsewhere than where it was when the approved plan was made."""
-    if not approved:
-        return ApplyDecision("await_approval", "There are not enough approvals that count.")
-    if state_elsewhere:
-        return ApplyDecision("hold", "The approved plan was made against a state that is kept elsewhere than this one.")
-    if verdict is Verdict.DIFFERENT:
-        return ApplyDecision("hold", "The plan made after the merge does something else than what was approved.")
-    if inputs_moved_unreviewed:
-        return ApplyDecision(
-            "hold", "The plan is within what was approved, but the base branch changed what it reads without review."
-        )
-    if verdict is Verdict.EQUAL:
-        return ApplyDecision("apply", "The plan made after the merge is what was approved.")
-    if retry:
-        return ApplyDecision("apply", "What the failed apply left to do lies within what was approved.")
-    if rules.subset == "apply":
-        return ApplyDecision("apply", "The plan does nothing that was not approved, and the rules allow it to differ.")
-    return ApplyDecision(
-        "hold",
-        "The plan does nothing that was not approved, but is not the same, and the rules ask for a new approval then.",
-    )

@@ -9,17 +9,18 @@ from __future__ import annotations
 import structlog
 
 from prbot.audit.entries import PRBOT
+from prbot.core.approvals import ApprovalVerdict
 from prbot.core.comments.diff import extract_changes
 from prbot.core.comparison import Verdict, difference, within
 from prbot.core.credentials import Phase
+from prbot.core.decision import ApplyDecision, decide_apply
 from prbot.core.gate_facts import GateFacts, facts_digest
-from prbot.core.gates import ApplyDecision, GateReport, decide_apply, evaluate
+from prbot.core.gates import GateReport, evaluate
 from prbot.core.plans import CanonicalPlan
-from prbot.core.projects import project_at, reads
 from prbot.core.pulls import Pull
 from prbot.core.runs import Goal, RunStatus
 from prbot.core.states import elsewhere
-from prbot.flows import gather
+from prbot.flows import gather, reviewed
 from prbot.flows.apply_ends import Outcome, applied, begun_anew, converged, ended, state_moved, tell_of
 from prbot.flows.approved import Reference, reference_of
 from prbot.flows.nudge import report_soon
@@ -43,7 +44,7 @@ def execute(services: Services, run_id: str, held: slots.Held) -> None:
     try:
         reference = reference_of(services, run)
         pull = services.forge.pull(run.pull_key)
-        base = gather.fetched(services, pull)
+        base = gather.fetched(services, pull, [run.head_sha, run.base_sha])
         phase = _phase(services, pull, base, run, reference)
         with bench(services, run, row, phase, services.rules.now) as work:
             _put_lock_file_back(work, reference.run)
@@ -115,14 +116,10 @@ def _decide(
     retry = _began_before(services, run)
     tainted = _may_be_tainted(reference.plan) if retry else frozenset()
     verdict = within(reference.plan, made.canonical, tainted=tainted) if made.summary.complete else Verdict.DIFFERENT
-    moved = (
-        reference.run.id != run.id
-        and reference.run.input_digest != run.input_digest
-        and _moved_unreviewed(services, facts.pull, run, reference.run)
-    )
+    counted = report.verdicts.get(run.project, ApprovalVerdict())
     return decide_apply(
         verdict,
-        inputs_moved_unreviewed=moved,
+        unreviewed=reviewed.what_is_not(services, facts.pull, run, reference.run, counted),
         rules=facts.rules,
         approved=True,
         retry=retry,
@@ -144,24 +141,6 @@ def _began_before(services: Services, run: Run) -> bool:
 def _may_be_tainted(approved: CanonicalPlan) -> frozenset[str]:
     """The objects that the failed run was to create: those, and no others, it can have left tainted."""
     return frozenset(entry["address"] for entry in approved["entries"] if "create" in entry.get("actions", ()))
-
-
-def _moved_unreviewed(services: Services, pull: Pull, run: Run, approved: Run) -> bool:
-    """Whether a commit that no merged pull request of ours brought changed what the project reads, since the plan."""
-    git = services.git
-    after = gather.change_between(services, pull.repo, run.base_sha, run.commit).after
-    takes = reads(project_at(after, run.project))
-    before = approved.base_sha
-    for commit in git.first_parents(pull.repo, approved.base_sha, run.base_sha):
-        touched = any(takes(path) for path in git.changed_paths(pull.repo, before, commit))
-        before = commit
-        if touched:
-            with services.db.read() as tx:
-                known = gather.newest_of_repo(tx, run.repo, commit)
-            if known is None:
-                log.info("base moved without review", repository=run.repo, commit=commit)
-                return True
-    return False
 
 
 # -- applying ---------------------------------------------------------------------------------------------------------

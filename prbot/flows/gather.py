@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from prbot.core import approvals, locks, unfetched
 from prbot.core.approvals import ExplicitApproval, PeopleFacts
@@ -233,8 +233,3 @@ def reference_of(every: Sequence[Run], run: Run) -> Run | None:
 def shown_plan(run: Run) -> ShownPlan:
     moves = run.state_change is not None
     return ShownPlan(run.id, run.head_sha, run.fingerprint, run.shown_at, run.carries, run.goal, moves)
-
-
-def newest_of_repo(tx: Session, repo: str, merge_sha: str) -> PullRow | None:
-    """The pull request whose merge made a commit."""
-    return tx.exec(select(PullRow).where(PullRow.repo == repo, col(PullRow.merge_sha) == merge_sha)).first()

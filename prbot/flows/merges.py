@@ -49,15 +49,14 @@ def merged(services: Services, pull: Pull) -> None:
         needed = {key: projects[key] for key in dependencies.with_readers(changed, reads)}
         for key in plans.keys() - needed.keys():
             give_up(services, tx, key, pull.key.number)
-        if needed:
-            operation = _operation(services, pull, before, "merge", PRBOT)
-            tx.add(operation)
-            tx.flush()
-            for key in sorted(needed):
-                run = _add_run(services, tx, operation, pull, needed[key], plans.get(key), change, position)
-                run.comes_after = [[each.dir, each.workspace] for each in reads[key] if each in needed]
-                moved = state_change(change.before, change.after, key.dir, key.workspace)
-                run.state_change = asdict(moved) if moved else None
+        operation = _operation(services, pull, before, "merge", PRBOT)
+        tx.add(operation)  # also without runs: that there is nothing to apply was found, and is on record
+        tx.flush()
+        for key in sorted(needed):
+            run = _add_run(services, tx, operation, pull, needed[key], plans.get(key), change, position)
+            run.comes_after = [[each.dir, each.workspace] for each in reads[key] if each in needed]
+            moved = state_change(change.before, change.after, key.dir, key.workspace)
+            run.state_change = asdict(moved) if moved else None
         tx.flush()
         _plan_others_anew(services, tx, pull, set(needed))
         admit_runs(services, tx)
@@ -72,9 +71,12 @@ def supersede_open_plans(services: Services, tx: Session, pull: Pull) -> None:
 
 
 def base_before_merge(services: Services, pull: Pull, merge_sha: str) -> str:
-    """The base branch's commit just before this merge: the first one back from which the head merges to the same tree.
+    """The base branch's commit just before this merge.
 
-    One commit back for a merge commit and a squash, as many as the pull request has for a rebase.
+    Of a merge commit that is its first parent. A squash is one commit, and a rebase as many as the pull request has:
+    the largest step back counts from which the head merges to the same tree, since the last of several commits gives
+    that tree from the one before it as well. Where none does, what was merged is not what was reviewed, and the largest
+    step there can be leaves nothing of it out.
     """
     git, since = services.git, pull.base_sha
     with services.db.read() as tx:
@@ -82,13 +84,18 @@ def base_before_merge(services: Services, pull: Pull, merge_sha: str) -> str:
     if row is not None and row.base_sha and git.is_ancestor(pull.repo, row.base_sha, merge_sha):
         since = row.base_sha
     line = [since, *git.first_parents(pull.repo, since, merge_sha)]
+    if len(line) < 2:
+        return since
+    head, came = pull.head_sha, git.is_ancestor(pull.repo, pull.head_sha, merge_sha)
+    if came and merge_sha != head and not git.is_ancestor(pull.repo, head, line[-2]):
+        return line[-2]
     tree = git.tree_id(pull.repo, merge_sha)
-    for back in dict.fromkeys((1, pull.commits)):
-        if back < len(line):
-            result = git.merge(pull.repo, line[-1 - back], pull.head_sha)
-            if isinstance(result, Merged) and result.tree == tree:
-                return line[-1 - back]
-    return line[-2] if len(line) > 1 else since
+    steps = range(max(1, min(pull.commits, len(line) - 1)), 0, -1)
+    for back in steps:
+        result = git.merge(pull.repo, line[-1 - back], head)
+        if isinstance(result, Merged) and result.tree == tree:
+            return line[-1 - back]
+    return line[-1 - steps.start]
 
 
 def _needs_apply(services: Services, plan: Run | None, project: Project, change: gather.Change, pull: Pull) -> bool:

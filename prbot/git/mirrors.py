@@ -126,6 +126,10 @@ class GitMirrors:
         """See prbot.ports.Git."""
         return self._run(["rev-parse", "--verify", f"{commit_id(commit)}^{{tree}}"], self._mirror(repo)).text
 
+    def author(self, repo: Repo, commit: str) -> str:
+        """See prbot.ports.Git."""
+        return self._run(["show", "--no-patch", "--format=%an", commit_id(commit)], self._mirror(repo)).text
+
     def blobs(self, repo: Repo, ids: Sequence[str], largest: int | None = None) -> dict[str, bytes]:
         """See prbot.ports.Git. NotFound names the first that is not there."""
         wanted = [commit_id(blob) for blob in dict.fromkeys(ids)]

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prbot.core.approvals import ExplicitApproval
-from prbot.core.comparison import Verdict
 from prbot.core.gate_facts import GateFacts
-from prbot.core.gates import Gate, GateName, decide_apply, evaluate
+from prbot.core.gates import Gate, GateName, evaluate
 from prbot.core.locks import Claim
 from prbot.core.permissions import WhoMay
 from prbot.core.rules import Rules
@@ -344,35 +343,3 @@ def test_it_may_be_applied_only_with_an_approval_the_lock_and_the_merge(
     assert report.may_apply is (approved and held_by == 7 and merged and on_base)
     ready = approved and held_by == 7 and (merged or (planned and mergeable is True))
     assert report.approve_ready is ready
-
-
-# -- after the fresh plan ---------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("verdict", "moved", "subset", "action"),
-    [
-        (Verdict.EQUAL, False, "hold", "apply"),
-        (Verdict.EQUAL, True, "apply", "hold"),
-        (Verdict.SUBSET, False, "hold", "hold"),
-        (Verdict.SUBSET, False, "apply", "apply"),
-        (Verdict.SUBSET, True, "apply", "hold"),
-        (Verdict.DIFFERENT, False, "apply", "hold"),
-        (Verdict.DIFFERENT, True, "apply", "hold"),
-    ],
-)
-def test_only_what_was_reviewed_is_applied(verdict: Verdict, moved: bool, subset: Any, action: str) -> None:
-    rules = Rules(subset=subset)
-    decision = decide_apply(verdict, inputs_moved_unreviewed=moved, rules=rules, approved=True)
-    assert decision.action == action
-    assert decision.reason.endswith(".")
-    unapproved = decide_apply(verdict, inputs_moved_unreviewed=moved, rules=rules, approved=False)
-    assert unapproved.action == "await_approval"
-
-
-def test_what_a_failed_apply_left_to_do_is_retried_within_what_was_approved() -> None:
-    def again(verdict: Verdict, *, moved: bool = False, approved: bool = True) -> str:
-        return decide_apply(verdict, inputs_moved_unreviewed=moved, rules=Rules(), approved=approved, retry=True).action
-
-    assert again(Verdict.SUBSET) == "apply"
-    assert again(Verdict.DIFFERENT) == "hold"
-    assert again(Verdict.SUBSET, moved=True) == "hold"
-    assert again(Verdict.SUBSET, approved=False) == "await_approval"

@@ -1,0 +1,190 @@
+"""Only what was reviewed runs: what the base branch brought besides, and what a merge itself holds, are looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from prbot.core.runs import RunStatus
+from prbot.sandbox.acts import pulls as acts
+from prbot.sandbox.gitrepos import NewCommit
+from prbot.sandbox.pullrequest import SandboxPull
+from prbot.sandbox.repository import SandboxRepo
+from tests.flows.app import Story, tf
+
+STEPS = "net/steps.sh"
+
+
+def scripted(backend: str, name: str) -> str:
+    """A root module with one resource, whose making runs a script of the directory."""
+    made = f'resource "terraform_data" "{name}" {{\n  provisioner "local-exec" {{\n    command = "sh ./steps.sh"\n'
+    return f"{backend}\n{made}  }}\n}}\n" + f'output "{name}" {{\n  value = "made"\n}}\n'
+
+
+def with_script(app: Story) -> SandboxRepo:
+    infra = app.repo()
+    infra.commit("main", {"net/main.tf": infra.backend("net"), STEPS: "exit 0\n"}, by="root")
+    return infra
+
+
+def opened(app: Story, infra: SandboxRepo, name: str, by: str, **files: str) -> SandboxPull:
+    content = {f"net/{name}.tf": scripted("", name), **files}
+    pull = infra.open_pull(by=by, files=content)
+    app.settle()
+    return pull
+
+
+def merged_once(make: Any, evil: Any) -> Any:
+    """The stand-in's way to make a merge commit, once with other content in it."""
+
+    def made(hub: Any, repo: Any, pull: Any, base: str, by: str, method: str) -> str:
+        return str(evil(repo, pull, base, make(hub, repo, pull, base, by, method)))
+
+    return made
+
+
+def newest(app: Story, pull: SandboxPull) -> Any:
+    return app.runs(pull, "apply")[-1]
+
+
+def test_a_direct_push_stays_unreviewed_however_often_one_plans(app: Story) -> None:
+    infra = with_script(app)
+    pull = opened(app, infra, "one", "al")
+    pull.approve(by="bo")
+    app.settle()
+    pushed = infra.commit("main", {STEPS: "exit 0 # as root likes it\n"}, by="root")
+    for _ in range(2):
+        pull.comment(by="al", body="prbot plan")
+        app.settle()
+    first, *_, last = app.runs(pull, "plan")
+    assert last.carries
+    assert first.base_sha != last.base_sha == pushed
+    merge = pull.merge(by="al")
+    app.settle()
+    run = newest(app, pull)
+    assert run.status == RunStatus.HELD
+    assert run.error == (
+        "The plan is within what was approved, but main changed what it reads without review since the approved plan "
+        f"was made: {pushed[:7]} by root."
+    )
+    assert run.error in pull.comments()[-1].body
+    assert infra.state("net") == {}
+    pull.comment(by="bo", body="prbot approve")  # of the plan that was made in the merge commit
+    app.settle()
+    assert infra.state("net") == {"one": "made"}
+    assert newest(app, pull).commit == merge
+
+
+def test_who_approves_again_after_the_push_has_seen_the_plan_on_it(app: Story) -> None:
+    infra = with_script(app)
+    pull = opened(app, infra, "one", "al")
+    pull.approve(by="bo")
+    app.settle()
+    infra.commit("main", {STEPS: "exit 0 # as root likes it\n"}, by="root")
+    pull.comment(by="al", body="prbot plan")
+    app.settle()
+    pull.approve(by="bo")
+    app.settle()
+    pull.merge(by="al")
+    app.settle()
+    assert infra.state("net") == {"one": "made"}
+
+
+@pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
+def test_what_a_merge_holds_besides_is_held(app: Story, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    def evil(repo: Any, pull: Any, base: str, merged: str) -> str:
+        """Another script, in the very commit that the merge makes."""
+        who = repo.git.info(merged).author
+        changed = repo.git.commit(
+            "refs/heads/aside", {STEPS: "exit 0 # sneaked in\n"}, NewCommit("x", who, who), merged
+        )
+        tree = repo.git._git("rev-parse", f"{changed}^{{tree}}").strip()
+        parents = [base, pull.head_sha] if method == "merge" else [base]
+        return str(repo.git.commit_tree(tree, parents, NewCommit("Merge", who, who)))
+
+    infra = with_script(app)
+    pull = opened(app, infra, "one", "al")
+    pull.approve(by="bo")
+    app.settle()
+    monkeypatch.setattr(acts, "_merged_commit", merged_once(acts._merged_commit, evil))
+    merge = pull.merge(by="mo", method=method)
+    app.settle()
+    run = newest(app, pull)
+    assert run.status == RunStatus.HELD
+    assert run.error.startswith(f"The merge {merge[:7]} by ")
+    assert run.error.endswith(
+        f" holds other content than {pull.head_sha[:7]} merged into main gives, and nobody reviewed that."
+    )
+    assert infra.state("net") == {}
+
+
+def test_a_change_that_was_given_up_reviewed_nothing(app: Story) -> None:
+    infra = with_script(app)
+    first = opened(app, infra, "one", "al")
+    first.approve(by="bo")
+    app.settle()
+    other = infra.open_pull(
+        by="bo", files={STEPS: "exit 0 # as bo likes it\n", "db/main.tf": tf(infra.backend("db"), v=1)}
+    )
+    app.settle()
+    merge = other.merge(by="bo")
+    app.settle()
+    assert newest(app, other).status == RunStatus.AWAITING_APPROVAL
+    infra.grant("mo", "maintain")
+    other.comment(by="mo", body="prbot unlock")
+    app.settle()
+    assert newest(app, other).status == RunStatus.DISCARDED
+    first.merge(by="al")
+    app.settle()
+    run = newest(app, first)
+    assert run.status == RunStatus.HELD
+    assert f"{merge[:7]} by bo, of #{other.number}, which is discarded" in run.error
+    assert infra.state("net") == {}
+
+
+def test_what_others_had_reviewed_and_applied_or_had_nothing_to_apply_for_asks_nobody(app: Story) -> None:
+    infra = with_script(app)
+    first = opened(app, infra, "one", "al")
+    first.approve(by="bo")
+    app.settle()
+    other = opened(app, infra, "two", "bo", **{STEPS: "exit 0 # as bo likes it\n"})
+    other.approve(by="al")
+    app.settle()
+    other.merge(by="bo")
+    app.settle()
+    assert infra.state("net") == {"two": "made"}
+    idle = infra.open_pull(by="bo", files={STEPS: "exit 0 # as bo likes it still\n"})
+    app.settle()
+    assert app.runs(idle)[-1].status == RunStatus.NO_CHANGES
+    idle.merge(by="bo")
+    app.settle()
+    assert app.runs(idle, "apply") == []
+    first.merge(by="al")
+    app.settle()
+    assert infra.state("net") == {"one": "made", "two": "made"}
+
+
+def test_every_project_of_a_merge_that_was_never_planned_gets_a_run(
+    app: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the kind of merge; the last of several commits gives the same tree from the one before it, too."""
+    infra = app.repo()
+    app.settle()
+    for method in ("merge", "squash", "rebase", "forward"):
+        dirs = [f"{method}-{each}" for each in ("net", "app", "db")]
+        if method == "forward":
+            monkeypatch.setattr(acts, "_merged_commit", lambda hub, repo, pull, *_: pull.head_sha)
+        else:
+            infra.commit("main", {f"docs/{method}.md": "unrelated\n"}, by="root")
+        app.world.hooks.hold()
+        pull = infra.open_pull(by="al", files={f"{dirs[0]}/main.tf": tf(infra.backend(dirs[0]), v=1)})
+        for each in dirs[1:]:
+            pull.push(by="al", files={f"{each}/main.tf": tf(infra.backend(each), v=1)})
+        if method != "forward":
+            infra.commit("main", {f"docs/{method}-2.md": "unrelated\n"}, by="root")
+        pull.merge(by="al", method=method)
+        app.world.hooks.release()
+        app.settle()
+        found = [(run.dir, run.status) for run in app.runs(pull, "apply")]
+        assert found == [(each, RunStatus.AWAITING_APPROVAL) for each in sorted(dirs)], method
