@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 from prbot.core.rules import LockMode
+from prbot.core.runs import RunStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,9 @@ def claims_project(mode: LockMode, *, merged: bool) -> bool:
         case "off":
             return False
 
+
+GIVES_WAY = frozenset({RunStatus.NO_CHANGES, RunStatus.ERRORED, RunStatus.CANCELLED, RunStatus.POLICY_FAILED})
+"""A plan that ended so has nothing to apply: its pull request needs no lock, and stands in nobody's way."""
 
 ChangeKind = Literal["taken", "passed", "waiting", "left", "freed"]
 

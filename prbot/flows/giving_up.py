@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prbot.core.comments import replies
 from prbot.core.marks import marked
-from prbot.core.runs import BUSY, LIVE, Goal, RunStatus
+from prbot.core.runs import BLOCKS_PROJECT, BUSY, LIVE, Goal, RunStatus
 from prbot.flows import plan
 from prbot.flows.admission import admit_runs
 from prbot.flows.asks import Ask, answer, chosen
@@ -29,10 +29,10 @@ def unlock(services: Services, ask: Ask) -> None:
             return
         claimed = claimed_by(tx, pull.key)
         for run in members:
-            project = run.project
-            if project not in claimed:
+            project, unapplied = run.project, run.goal is Goal.APPLY and run.status in BLOCKS_PROJECT
+            if project not in claimed and not unapplied:
                 continue
-            if run.goal is Goal.APPLY and run.status not in (RunStatus.APPLIED, RunStatus.NO_CHANGES):
+            if unapplied:
                 runs.step(tx, run, RunStatus.DISCARDED, services.clock.now())
                 run.ended_by = ask.event.sender
                 services.audit.append(
@@ -48,7 +48,7 @@ def unlock(services: Services, ask: Ask) -> None:
             elif run.goal is Goal.PLAN:
                 plan.supersede(services, tx, pull.key, project)
             given = give_up(services, tx, project, pull.key.number, ask.actor)
-            freed += [given] if given else []
+            freed.append(given or replies.Freed(project.label))
         tx.flush()
         admit_runs(services, tx)
         answer(services, tx, ask, replies.unlocked(freed))
@@ -67,6 +67,8 @@ def cancel(services: Services, ask: Ask) -> None:
                 stop(services, tx, run)
             else:
                 runs.step(tx, run, RunStatus.CANCELLED, services.clock.now())
+                if run.goal is Goal.PLAN:
+                    give_up(services, tx, run.project, run.pull, ask.actor)
             services.audit.append(tx, "run.cancelled", actor=ask.actor, project=run.project, pull=run.pull, run=run.id)
         said = f"Stopping {', '.join(marked(run.project.label) for run in live)}." if live else "Nothing is running."
         answer(services, tx, ask, replies.notice("Cancel", [said]))

@@ -6,11 +6,12 @@ import structlog
 from sqlmodel import Session, col, select
 
 from prbot.audit.entries import PRBOT
-from prbot.core.runs import BUSY, LIVE, RunStatus
+from prbot.core.runs import BUSY, LIVE, Goal, RunStatus
 from prbot.disk import remove
 from prbot.flows import approved, reconcile
 from prbot.flows.admission import admit_runs
 from prbot.flows.apply_ends import applied_and_over
+from prbot.flows.locks import give_up
 from prbot.flows.nudge import look_at, report_soon
 from prbot.flows.services import Services
 from prbot.flows.unknown import LOOK
@@ -110,6 +111,8 @@ def _take_from_the_dead(services: Services, tx: Session, slot: Slot) -> None:
         runs.step(tx, run, RunStatus.SUPERSEDED, now)
     elif run.cancel_requested_at is not None:
         runs.step(tx, run, RunStatus.CANCELLED, now)
+        if run.goal is Goal.PLAN:
+            give_up(services, tx, run.project, run.pull)
     else:
         runs.step(tx, run, RunStatus.PENDING, now)
     report_soon(services, tx, run.pull_key)

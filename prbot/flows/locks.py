@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from prbot.audit.entries import PRBOT, Actor
 from prbot.core import locks
 from prbot.core.comments.replies import Freed
 from prbot.core.ids import ProjectKey, PullKey
-from prbot.core.runs import Goal
+from prbot.core.runs import Goal, RunStatus
 from prbot.flows.nudge import look_at, report_soon
 from prbot.flows.services import Services
 from prbot.store import inbox, runs
-from prbot.store.tables import Claim
+from prbot.store.tables import Claim, PullRow, Run
 
 
 def claims(tx: Session, project: ProjectKey) -> list[Claim]:
@@ -47,9 +48,11 @@ def claim(services: Services, tx: Session, project: ProjectKey, pull: int, merge
 
 
 def give_up(services: Services, tx: Session, project: ProjectKey, pull: int, actor: Actor = PRBOT) -> Freed | None:
-    """Free a project of a pull request's claim; the next in the queue gets its turn. None if there was no claim."""
+    """Free a project of a pull request's claim; who waited for it gets their turn. None if there was no claim."""
     row = tx.get(Claim, (project.repo, project.dir, project.workspace, pull))
-    if row is None:
+    if row is None:  # in some lock modes nobody claims, and others wait all the same
+        tx.flush()
+        _call(services, tx, project)
         return None
     before = queue_of(tx, project)
     tx.delete(row)
@@ -72,21 +75,38 @@ def _follow(services: Services, tx: Session, project: ProjectKey, before: Iterab
     for change in locks.lock_changes(before, after):
         facts = {"place": change.place} | ({"other": change.other} if change.other else {})
         services.audit.append(tx, f"lock.{change.kind}", actor=actor, project=project, pull=change.pull, facts=facts)
-        if change.kind in ("taken", "passed"):
-            _turn(services, tx, project, PullKey(project.repo, change.pull), fresh=change.kind == "taken")
+    _call(services, tx, project)
 
 
-def _turn(services: Services, tx: Session, project: ProjectKey, pull: PullKey, *, fresh: bool) -> None:
-    """The project is `pull`'s now: its speculative plan must be made anew. (A merged run goes on by admission.)"""
-    mine = [run for run in runs.of_pull(tx, pull) if run.project == project]
-    speculative = any(run.speculative and run.goal is Goal.PLAN for run in runs.newest(mine).values())
-    if speculative or (not fresh and not mine):
-        inbox.put_own(
-            tx,
-            inbox.TURN,
-            pull,
-            event_id=services.new_id(),
-            now=services.clock.now(),
-            data={"dir": project.dir, "workspace": project.workspace},
-        )
+def stands_before(tx: Session, project: ProjectKey, pull: int) -> bool:
+    """Whether somebody else holds the project, or the base holds changes of it that are merged and not applied: a plan
+    is speculative then."""
+    if locks.blocker(queue_of(tx, project), pull) is not None:
+        return True
+    return any(run.pull != pull for run in runs.unapplied(tx, project))
+
+
+def plans_of(tx: Session, project: ProjectKey) -> dict[int, Run]:
+    """The plan of each open pull request that has one of the project, or tried to make one."""
+    last = select(func.max(Run.seq)).where(
+        Run.repo == project.repo, Run.dir == project.dir, Run.workspace == project.workspace, Run.goal == Goal.PLAN
+    )
+    query = (
+        select(Run)
+        .join(PullRow, (col(PullRow.repo) == Run.repo) & (col(PullRow.number) == Run.pull))
+        .where(PullRow.state == "open", col(Run.seq).in_(last.group_by(col(Run.pull))))
+    )
+    found = tx.exec(query.order_by(col(Run.seq))).all()
+    return {run.pull: run for run in found if run.status is not RunStatus.SUPERSEDED and not run.superseded}
+
+
+def _call(services: Services, tx: Session, project: ProjectKey) -> None:
+    """Have speculative plans made anew that nobody stands before any more, whether or not they wait in the queue. (A
+    merged run goes on by admission.)"""
+    for number, run in plans_of(tx, project).items():
+        if not run.speculative or stands_before(tx, project, number):
+            continue
+        pull = PullKey(project.repo, number)
+        about = {"dir": project.dir, "workspace": project.workspace}
+        inbox.put_own(tx, inbox.TURN, pull, event_id=services.new_id(), now=services.clock.now(), data=about)
         look_at(services, tx, pull)

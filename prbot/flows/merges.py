@@ -16,7 +16,7 @@ from prbot.core.runs import Goal, RunStatus
 from prbot.core.states import state_change
 from prbot.flows import gather
 from prbot.flows.admission import admit_runs
-from prbot.flows.locks import claim, give_up, queue_of
+from prbot.flows.locks import claim, give_up, plans_of
 from prbot.flows.nudge import look_at, report_soon
 from prbot.flows.plan import supersede
 from prbot.flows.services import Services
@@ -170,8 +170,8 @@ def _add_run(
 
 
 def _plan_others_anew(services: Services, tx: Session, pull: Pull, projects: set[ProjectKey]) -> None:
-    """Open pull requests that plan the same projects stand on another base now."""
-    for other in {claim_row.pull for key in projects for claim_row in queue_of(tx, key)} - {pull.key.number}:
+    """Open pull requests that plan the same projects stand on another base now, whether or not they wait for a lock."""
+    for other in {number for key in projects for number in plans_of(tx, key)} - {pull.key.number}:
         key = type(pull.key)(pull.key.repo, other)
         inbox.put_own(tx, inbox.BASE_MOVED, key, event_id=services.new_id(), now=services.clock.now())
         look_at(services, tx, key)

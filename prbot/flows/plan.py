@@ -23,7 +23,7 @@ from prbot.core.unread import readable
 from prbot.core.wanted import NoSuchProject, Wanted, all_but, for_command
 from prbot.flows import gather, report
 from prbot.flows.admission import admit_runs
-from prbot.flows.locks import claim, claimed_by, give_up, queue_of
+from prbot.flows.locks import claim, claimed_by, give_up, stands_before
 from prbot.flows.nudge import report_soon, stop
 from prbot.flows.services import Services
 from prbot.flows.steps import Made, StepFailed, against, bench, kept_summary
@@ -224,20 +224,13 @@ def _add_run(
             extra_args=list(command.extra_args) if command else [],
             verbose=command.verbose if command else False,
             reason=candidate.project.reason,
-            speculative=_is_speculative(tx, key, operation.pull),
+            speculative=stands_before(tx, key, operation.pull),
             input_digest=candidate.input_digest,
             carries=candidate.carries,
             comes_after=[[other.dir, other.workspace] for other in candidate.reads],
             state_change=asdict(candidate.state_change) if candidate.state_change else None,
             created_at=services.clock.now(),
         )
-    )
-
-
-def _is_speculative(tx: Session, project: ProjectKey, pull: int) -> bool:
-    """Somebody else holds the project, or the base holds changes of it that are merged and not applied."""
-    return locks.blocker(queue_of(tx, project), pull) is not None or bool(
-        [run for run in runs.unapplied(tx, project) if run.pull != pull]
     )
 
 
@@ -301,7 +294,7 @@ def finish(
         runs.step(tx, mine, ending, services.clock.now())
         _audit_end(services, tx, mine, ending)
         slots.free(tx, held)
-        if ending is RunStatus.NO_CHANGES:
+        if ending in locks.GIVES_WAY:
             give_up(services, tx, mine.project, mine.pull)
         tx.flush()
         admit_runs(services, tx)

@@ -64,3 +64,26 @@ def test_beside_a_project_that_really_changes_it_does_not_stand_in_the_way(app: 
     app.settle()
     assert infra.state("db") == {"v": "2"}
     assert [run.dir for run in app.runs(pull, "apply")] == ["db"]
+
+
+def test_it_needs_no_lock_though_somebody_else_holds_the_project_and_is_planned_anew_when_that_is_applied(
+    app: Story,
+) -> None:
+    infra = applied(app, "net")
+    holder = infra.open_pull(by="al", files={"net/more.tf": tf("", more=1)})
+    app.settle()
+    pull = infra.open_pull(by="bo", files={"net/notes.tf": "# explained\n"})
+    app.settle()
+    assert app.holder("net") == holder.number
+    pull.approve(by="al")
+    app.settle()
+    assert gate(pull) == "success"
+    holder.approve(by="bo")
+    app.settle()
+    holder.merge(by="al")
+    app.settle()
+    assert not app.runs(pull)[-1].speculative
+    assert gate(pull) == "success"  # planned anew on what the other one left, and approved as before
+    pull.merge(by="bo")
+    app.settle()
+    assert infra.state("net") == {"v": "1", "more": "1"}
