@@ -164,8 +164,11 @@ def _want_plan_comment(
 
 
 def _shows(operation: Operation, members: list[Run]) -> str:
-    """Digest of an operation's outcomes."""
-    outcomes = sorted([str(run.project), run.fingerprint, run.status, run.error] for run in members)
+    """Digest of an operation's outcomes. What is found out about an unknown one is no other outcome."""
+    outcomes = sorted(
+        [str(run.project), run.fingerprint, run.status, "" if run.status is RunStatus.UNKNOWN else run.error]
+        for run in members
+    )
     return posts.digest(
         json.dumps([outcomes, operation.conflict, operation.refusals, operation.orphans, operation.notes])
     )
