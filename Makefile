@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 TOOLS := .tools
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(TOOLS)
 
-.PHONY: help demo test check bench serve lock clean
+.PHONY: help demo test check sweep bench serve lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ check: $(VENV)/.installed ## Lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+sweep: $(VENV)/.installed $(TOOLS)/.engine ## Kill a worker at every durable step, refuse every call; SWEEP='…' for a part
+	$(BIN)/python -m tests.faults.sweep $(SWEEP)
 
 bench: $(VENV)/.installed $(TOOLS)/.engine ## Measure, in one run
 	$(BIN)/python -m tests.bench

@@ -85,7 +85,7 @@ class Hooks:
         self._to_lose = 0
         self._to_double = 0
         self._stopping = False
-        self._thread = threading.Thread(target=self._send_all, name="sandbox-hooks", daemon=True)
+        self._thread: threading.Thread | None = None
 
     # -- on demand ----------------------------------------------------------------------------------------------------
     def lose_next(self, n: int = 1) -> None:
@@ -145,7 +145,9 @@ class Hooks:
                 raise TimeoutError(f"{len(self._outbox) + self._sending} deliveries are still on their way")
 
     def start(self) -> None:
-        """Begin to send."""
+        """Begin to send, or go on to."""
+        self._stopping = False
+        self._thread = threading.Thread(target=self._send_all, name="sandbox-hooks", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -153,7 +155,8 @@ class Hooks:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        self._thread.join(_ANSWER_LIMIT + 1)
+        if self._thread is not None:
+            self._thread.join(_ANSWER_LIMIT + 1)
 
     def _delivery(self, hook: Hook, event: str, payload: dict[str, Any], repository_id: int) -> Delivery:
         guid = str(uuid.uuid4())

@@ -180,7 +180,9 @@ class Server:
     def __init__(self, stand_in: Hub, host: str = "127.0.0.1", port: int = 0) -> None:
         self._listener = _Listener(host, port, application_of(stand_in))
         self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.05,), name="sandbox", daemon=True)
-        self.url = f"http://{host}:{self._listener.port}"
+        self.port: int = self._listener.port
+        self.url = f"http://{host}:{self.port}"
+        self.stopped = False
 
     def start(self) -> None:
         """Begin to answer. OSError was raised before, at construction, if the port is taken."""
@@ -192,3 +194,4 @@ class Server:
         self._listener.close_connections()
         self._listener.server_close()
         self._thread.join(10)
+        self.stopped = True

@@ -38,6 +38,8 @@ class World:
 
     `bot` is the login that `token` speaks as (a name in `[bot]` makes it an App's); `bot_role` is what it may do in
     each repository. `real_time` (Unix seconds) replaces the machine's clock under GitHub's.
+
+    Once left it can be entered again, at the same address, and goes on where it was.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class World:
         self.hub.url = self._server.url
 
     def __enter__(self) -> Self:
+        if self._server.stopped:
+            self._server = Server(self.hub, port=self._server.port)
         self._server.start()
         self.hub.hooks.start()
         return self
