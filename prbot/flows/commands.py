@@ -22,21 +22,25 @@ from prbot.flows.asks import Ask, answer, refuse
 from prbot.flows.giving_up import cancel, unlock
 from prbot.flows.heard import heard
 from prbot.flows.services import Services
-from prbot.store import runs
+from prbot.store import inbox, runs
 from prbot.store.tables import Post
 
 log = structlog.get_logger(__name__)
 
 
-def execute(services: Services, pull: Pull, event: CommentEvent) -> None:
-    """Do what a comment asks for. One that asks for nothing, and one that prbot wrote, costs nothing."""
+def execute(services: Services, pull: Pull, event: CommentEvent, row: str) -> None:
+    """Do what a comment asks for. One that asks for nothing, and one that prbot wrote, costs nothing.
+
+    `row` is its place in the inbox: what was done of it before it had to be tried again is not done twice.
+    """
     found = heard(services, event.body)
     if not found or _is_ours(services, event) or strangers.is_flood(services, pull, event):
         return
     with services.db.write() as tx:
         report.react(services, tx, pull.key, event.comment_id, "eyes")
+        done = inbox.commands_done(tx, row)
     errors = [each for each in found if isinstance(each, CommandError)]
-    if errors:
+    if errors and not done:
         with services.db.write() as tx:
             services.audit.append(
                 tx,
@@ -50,7 +54,10 @@ def execute(services: Services, pull: Pull, event: CommentEvent) -> None:
             report.reply_in(services, tx, pull.key, event.comment_id, replies.command_errors(errors), "errors")
     role: Role = services.forge.role(pull.key.repo, event.sender)
     for number, command in enumerate(each for each in found if isinstance(each, Command)):
-        do(services, pull, event, command, role, number)
+        if number >= done:
+            do(services, pull, event, command, role, number)
+            with services.db.write() as tx:
+                inbox.note_done(tx, row, number + 1)
 
 
 def _is_ours(services: Services, event: CommentEvent) -> bool:

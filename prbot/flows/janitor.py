@@ -63,9 +63,10 @@ def sweep(services: Services) -> None:
         tx.flush()
         _requeue(services, tx)
         admit_runs(services, tx)
-        for pull in inbox.pulls_waiting(tx):
+        now = services.clock.now()
+        for pull in inbox.pulls_waiting(tx, now):
             look_at(services, tx, pull)
-        for pull in posts.pulls_unsent(tx):
+        for pull in posts.pulls_unsent(tx, now):
             report_soon(services, tx, pull)
         reconcile.schedule(services, tx)
     _reach_the_cancelled(services)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 
 from sqlmodel import Session
@@ -12,14 +13,18 @@ from prbot.store.database import after_commit
 from prbot.store.tables import Run
 
 
-def look_at(services: Services, tx: Session, pull: PullKey) -> None:
-    """Have a pull request's inbox handled."""
-    services.jobs.enqueue(tx, "pull", {"repo": pull.repo, "pull": str(pull.number)})
+def look_at(services: Services, tx: Session, pull: PullKey, at: datetime | None = None) -> None:
+    """Have a pull request's inbox handled, at some time or now."""
+    services.jobs.enqueue(tx, "pull", {"repo": pull.repo, "pull": str(pull.number)}, delay=_until(services, at))
 
 
-def report_soon(services: Services, tx: Session, pull: PullKey) -> None:
-    """Have the forge brought to where it shows what is so."""
-    services.jobs.enqueue(tx, "report", {"repo": pull.repo, "pull": str(pull.number)})
+def report_soon(services: Services, tx: Session, pull: PullKey, at: datetime | None = None) -> None:
+    """Have the forge brought to where it shows what is so, at some time or now."""
+    services.jobs.enqueue(tx, "report", {"repo": pull.repo, "pull": str(pull.number)}, delay=_until(services, at))
+
+
+def _until(services: Services, at: datetime | None) -> float:
+    return 0.0 if at is None else max(0.0, (at - services.clock.now()).total_seconds())
 
 
 def stop(services: Services, tx: Session, run: Run, *, superseded: bool = False) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from prbot.audit.entries import PRBOT, user
@@ -14,14 +16,16 @@ from prbot.core.events import CommentEvent, PullEvent, QueueEvent, RerunEvent, R
 from prbot.core.ids import PullKey
 from prbot.core.missed import Standing, standing
 from prbot.core.pulls import Pull, Status
+from prbot.core.retries import is_due, next_try
 from prbot.core.runs import Goal, RunStatus
-from prbot.flows import approved, checks, commands, merges, plan, report, strangers
+from prbot.flows import approved, checks, commands, given_up, merges, plan, report, strangers
 from prbot.flows.admission import admit_runs
 from prbot.flows.locks import claimed_by, give_up
-from prbot.flows.nudge import report_soon
+from prbot.flows.nudge import look_at, report_soon
 from prbot.flows.services import Services
-from prbot.ports import Conflict, Denied, NotFound, Transient
+from prbot.ports import Transient, Unavailable
 from prbot.store import inbox, runs
+from prbot.store.slots import SlotLost
 from prbot.store.tables import InboxEvent, PullRow
 
 log = structlog.get_logger(__name__)
@@ -31,23 +35,59 @@ PLANS_ON = frozenset({"opened", "pushed", "reopened", "ready", "base_changed"})
 def execute(services: Services, key: PullKey) -> None:
     """Handle what waits in a pull request's inbox, oldest first. The caller has taken the pull request's slot.
 
-    Raises Transient when the forge or git could not answer: what was not handled stays in the inbox.
+    What is refused is tried again soon, with all that came after it, and told once it is given up. Raises Transient
+    when the forge said when to come again: what was not handled stays in the inbox.
     """
     with services.db.read() as tx:
         waiting = inbox.waiting(tx, key)
     for row in waiting:
-        problem = ""
-        try:
-            _handle(services, key, row)
-        except Transient:
-            raise
-        except (Denied, NotFound, Conflict) as refusal:
-            problem = str(refusal)
-            log.error("event not handled", repository=key.repo, pull=key.number, event_kind=row.kind, why=problem)
+        if not is_due(row.retry_at, services.clock.now()):
+            break
+        why = _why_not(services, key, row)
+        asked = given_up.asked(services, row) if why else []
         with services.db.write() as tx:
-            mine = tx.get_one(InboxEvent, row.id)
-            mine.handled_at, mine.error = services.clock.now(), problem
-            tx.add(mine)
+            if not why:
+                inbox.handled(tx, row.id, services.clock.now())
+            elif not _refused(services, tx, row.id, why, asked):
+                break
+    with services.db.write() as tx:
+        left = inbox.waiting(tx, key)
+        if left:
+            look_at(services, tx, key, at=left[0].retry_at)
+
+
+def _why_not(services: Services, key: PullKey, row: InboxEvent) -> str:
+    """Handle an event; why that could not be done, empty if it was."""
+    try:
+        _handle(services, key, row)
+    except (SQLAlchemyError, SlotLost):
+        raise
+    except Transient as problem:
+        if problem.retry_after is not None:
+            raise
+        return str(problem)
+    except Unavailable as refusal:
+        return str(refusal)
+    except Exception:
+        log.exception("an event broke prbot", repository=key.repo, pull=key.number, event_kind=row.kind)
+        return "prbot failed here, by its own fault; its log says more."
+    return ""
+
+
+def _refused(services: Services, tx: Session, event: str, why: str, asked: Sequence[str]) -> bool:
+    """Have an event tried again later. True if that was tried often enough, and people are told."""
+    row = tx.get_one(InboxEvent, event)
+    row.attempts, row.error = row.attempts + 1, why
+    row.retry_at = next_try(row.attempts, services.clock.now())
+    tx.add(row)
+    facts = {"repository": row.repo, "pull": row.pull, "event_kind": row.kind, "attempt": row.attempts, "why": why}
+    if row.retry_at is not None:
+        log.warning("an event is tried again", **facts)
+        return False
+    log.error("event not handled", **facts)
+    inbox.handled(tx, row.id, services.clock.now())
+    given_up.tell(services, tx, row, asked)
+    return True
 
 
 def _handle(services: Services, key: PullKey, row: InboxEvent) -> None:
@@ -62,7 +102,7 @@ def _handle(services: Services, key: PullKey, row: InboxEvent) -> None:
             if _act(services, pull, event):
                 _acted_on(services, pull)
         case CommentEvent():
-            commands.execute(services, _read(services, event.repo.clone_url, key, None), event)
+            commands.execute(services, _read(services, event.repo.clone_url, key, None), event, row.id)
         case ReviewEvent():
             _read(services, event.repo.clone_url, key, None)
             with services.db.write() as tx:

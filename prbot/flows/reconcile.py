@@ -284,5 +284,5 @@ def _finish_statuses(services: Services, *, begun: bool) -> None:
     if begun and not stuck:
         return
     with services.db.write() as tx:
-        for pull in stuck if begun else stuck | posts.forgive_statuses(tx):
+        for pull in stuck if begun else stuck | posts.forgive(tx):
             report_soon(services, tx, pull)

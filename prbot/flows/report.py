@@ -1,17 +1,10 @@
-"""What should stand at the forge is worked out from our rows, compared with what was sent, and the difference is sent.
-
-A comment is written at most once: what is about to be sent is noted first, and after a crash it is looked for by its
-hidden marker before it is written again.
-"""
+"""What should stand at the forge is worked out from our rows; prbot.flows.sending sends what does not stand there."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime
 
-import structlog
 from sqlmodel import Session
 
 from prbot.audit.entries import PRBOT
@@ -20,21 +13,20 @@ from prbot.core.comments import replies
 from prbot.core.comments.apply import apply_document
 from prbot.core.comments.blocks import Document
 from prbot.core.comments.plan import plan_document
-from prbot.core.comments.split import find_marker, split
+from prbot.core.comments.split import split
 from prbot.core.gate_facts import facts_digest
 from prbot.core.gates import GateReport, evaluate
 from prbot.core.ids import PullKey
-from prbot.core.pulls import Posted, Status
+from prbot.core.pulls import Status
 from prbot.core.runs import LIVE, Goal, RunStatus
 from prbot.core.statuses import PLAN, apply_status, gate_status, gate_while_planning, plan_statuses
-from prbot.flows import checks, deployments, gather, views
+from prbot.flows import checks, deployments, gather, sending, views
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
-from prbot.ports import NotFound, Transient, Unavailable
+from prbot.ports import Transient, Unavailable
 from prbot.store import posts, runs
-from prbot.store.tables import Operation, Post, PullRow, Run
+from prbot.store.tables import Operation, PullRow, Run
 
-log = structlog.get_logger(__name__)
 TOO_EARLY = frozenset({Refusal.NOT_SHOWN, Refusal.BEFORE_PLAN, Refusal.SAME_SECOND})
 """Whoever approved then is called by the plan's comment."""
 
@@ -176,9 +168,7 @@ def _shows(operation: Operation, members: list[Run]) -> str:
 
 def _hide_older(tx: Session, pull: PullKey, keys: set[str]) -> None:
     for key in keys:
-        for post in posts.of_key(tx, pull, posts.COMMENT, key):
-            post.hide = True
-            tx.add(post)
+        posts.hide(tx, posts.of_key(tx, pull, posts.COMMENT, key))
 
 
 def _want_apply_comment(services: Services, tx: Session, pull: PullRow, operation: Operation) -> None:
@@ -243,106 +233,28 @@ def _record_gate(services: Services, row: PullRow, verdict: GateReport, digest: 
         )
 
 
-# -- sending ----------------------------------------------------------------------------------------------------------
+# -- bringing it about -------------------------------------------------------------------------------------------------
 def execute(services: Services, pull: PullKey) -> None:
     """Bring the forge to where it shows what it should. Raises Transient when it is to be tried again."""
     with services.db.read() as tx:
         row = tx.get(PullRow, (pull.repo, pull.number))
     if row is None:
         return
-    gate, reviewers = _gate_now(services, row)
+    gate, reviewers, problem = None, list[str](), None
+    try:
+        gate, reviewers = _gate_now(services, row)
+    except Unavailable as refusal:  # what else there is to be shown does not wait for this
+        problem = refusal if isinstance(refusal, Transient) else Transient(str(refusal))
     shows_checks = services.forge.shows_checks(pull.repo)
     with services.db.write() as tx:
         fresh = tx.get_one(PullRow, (pull.repo, pull.number))
         want_all(services, tx, fresh, reviewers, gate, shows_checks=shows_checks)
         tx.flush()
-        todo = [post for post in posts.of_pull(tx, pull) if posts.unsent(post)]
-        comments = [post for post in todo if post.kind == posts.COMMENT]
-        doubtful = [post for post in comments if post.sending_since and post.external_id is None]
-        for post in todo:
-            post.sending_since = post.sending_since or services.clock.now()
-            tx.add(post)
-    found = _find_written(services, pull, todo) if doubtful else {}
-    for post in sorted(todo, key=lambda each: _ORDER[each.kind]):
-        if post.kind == posts.COMMENT and post.external_id is None and (post.key, post.part) in found:
-            post.external_id, post.posted_at = found[post.key, post.part]
-        _send(services, pull, post)
+        sending.hold_back(tx, pull)
+    problem = sending.send_all(services, pull) or problem
     _mark_shown(services, pull)
-
-
-_ORDER = {posts.REACTION: 0, posts.STATUS: 1, posts.CHECK: 2, posts.DEPLOYMENT: 3, posts.COMMENT: 4}
-
-
-def _find_written(services: Services, pull: PullKey, todo: list[Post]) -> dict[tuple[str, int], tuple[int, datetime]]:
-    """Comments that were written, though we never heard that they were."""
-    me, found = services.forge.me(), {}
-    for comment in services.forge.comments(pull):
-        mark = find_marker(comment.body)
-        if mark is not None and comment.user.casefold() == me.casefold():
-            found[mark.key, mark.part] = (comment.id, comment.updated_at)
-    return found
-
-
-def _send(services: Services, pull: PullKey, post: Post) -> None:
-    try:
-        posted = _SENDERS[post.kind](services, pull, post)
-    except Transient:
-        raise
-    except Unavailable as refusal:
-        log.warning("not sent", repository=pull.repo, pull=pull.number, what=post.kind, key=post.key, why=str(refusal))
-        why = str(refusal)
-
-        def failed(row: Post) -> None:
-            row.failure = why
-
-        _note(services, post, failed)
-        return
-
-    def sent(row: Post) -> None:
-        row.sending_since, row.hidden = None, post.hide
-        row.sent = row.sent if post.hide else post.wanted
-        if isinstance(posted, int):
-            row.external_id = posted
-        elif posted is not None:
-            row.external_id, row.node_id, row.posted_at = posted.id, posted.node_id, posted.at
-
-    _note(services, post, sent)
-
-
-def _note(services: Services, post: Post, change: Callable[[Post], object]) -> None:
-    with services.db.write() as tx:
-        row = tx.get_one(Post, (post.repo, post.pull, post.kind, post.key, post.part))
-        change(row)
-        tx.add(row)
-
-
-def _send_comment(services: Services, pull: PullKey, post: Post) -> Posted | None:
-    if post.hide:
-        services.forge.hide_comment(pull.repo, post.node_id)
-        return None
-    if post.external_id is not None:
-        try:
-            return services.forge.edit_comment(pull.repo, post.external_id, post.body)
-        except NotFound:
-            log.info("somebody deleted our comment; it is written again", repository=pull.repo, pull=pull.number)
-    return services.forge.create_comment(pull, post.body)
-
-
-def _send_status(services: Services, pull: PullKey, post: Post) -> None:
-    services.forge.set_status(pull.repo, post.key.split(" ", 1)[0], Status(**json.loads(post.body)))
-
-
-def _send_reaction(services: Services, pull: PullKey, post: Post) -> None:
-    services.forge.react(pull.repo, int(post.key.split(" ", 1)[0]), post.body)
-
-
-_SENDERS: dict[str, Callable[[Services, PullKey, Post], Posted | int | None]] = {
-    posts.COMMENT: _send_comment,
-    posts.STATUS: _send_status,
-    posts.REACTION: _send_reaction,
-    posts.CHECK: checks.send,
-    posts.DEPLOYMENT: deployments.send,
-}
+    if problem is not None:
+        raise problem
 
 
 def _mark_shown(services: Services, pull: PullKey) -> None:
@@ -352,7 +264,7 @@ def _mark_shown(services: Services, pull: PullKey) -> None:
         for operation in runs.operations(tx, pull):
             parts = posts.of_key(tx, pull, posts.COMMENT, operation.comment_key) if operation.comment_key else []
             live = [post for post in parts if not post.hide]
-            if not live or any(posts.unsent(post) or post.operation != operation.id for post in live):
+            if not live or any(not posts.stands(post) or post.operation != operation.id for post in live):
                 continue
             if operation.comment_shows != _shows(operation, runs.of_operation(tx, operation.id)):
                 continue  # something newer came up meanwhile, and is not shown yet

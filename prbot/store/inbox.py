@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 
 from prbot.core.events import AboutPull, CommentEvent, PullEvent, QueueEvent, RerunEvent, ReviewEvent
 from prbot.core.ids import PullKey, Repo
+from prbot.core.retries import is_due
 from prbot.store.tables import InboxEvent
 
 EVENTS: Mapping[str, type[AboutPull]] = {
@@ -18,6 +19,7 @@ EVENTS: Mapping[str, type[AboutPull]] = {
 }
 TURN = "turn"
 """The pull request's turn came in a project's queue."""
+_DONE = "commands_done"
 BASE_MOVED = "base_moved"
 """Something was merged that touches a project which the pull request plans."""
 
@@ -78,6 +80,26 @@ def waiting(tx: Session, pull: PullKey) -> list[InboxEvent]:
     return list(tx.exec(query.order_by(col(InboxEvent.seq))))
 
 
+def handled(tx: Session, event: str, now: datetime) -> None:
+    """Say that an event needs nothing more."""
+    row = tx.get_one(InboxEvent, event)
+    row.handled_at, row.retry_at = now, None
+    tx.add(row)
+
+
+def commands_done(tx: Session, event: str) -> int:
+    """How many of a comment's commands were done, should the rest have to be tried again."""
+    done: int = tx.get_one(InboxEvent, event).data.get(_DONE, 0)
+    return done
+
+
+def note_done(tx: Session, event: str, commands: int) -> None:
+    """Keep how many of a comment's commands were done."""
+    row = tx.get_one(InboxEvent, event)
+    row.data = {**row.data, _DONE: commands}
+    tx.add(row)
+
+
 def comments_by(tx: Session, pull: PullKey, login: str, since: datetime) -> list[CommentEvent]:
     """What somebody wrote on a pull request since a time, whatever became of it."""
     query = select(InboxEvent).where(
@@ -90,10 +112,12 @@ def comments_by(tx: Session, pull: PullKey, login: str, since: datetime) -> list
     return [each for each in events if isinstance(each, CommentEvent) and each.sender.casefold() == login.casefold()]
 
 
-def pulls_waiting(tx: Session) -> set[PullKey]:
-    """The pull requests that have something to be handled."""
-    rows = tx.exec(select(InboxEvent.repo, InboxEvent.pull).where(col(InboxEvent.handled_at).is_(None)).distinct())
-    return {PullKey(repo, number) for repo, number in rows}
+def pulls_waiting(tx: Session, now: datetime) -> set[PullKey]:
+    """The pull requests that have something to be handled now: nothing that was refused is waited for."""
+    query = select(InboxEvent.repo, InboxEvent.pull, InboxEvent.retry_at).where(col(InboxEvent.handled_at).is_(None))
+    rows = list(tx.exec(query))
+    later = {(repo, number) for repo, number, retry_at in rows if not is_due(retry_at, now)}
+    return {PullKey(repo, number) for repo, number, _ in rows if (repo, number) not in later}
 
 
 def event_of(row: InboxEvent) -> AboutPull | None:
@@ -101,7 +125,7 @@ def event_of(row: InboxEvent) -> AboutPull | None:
     kind = EVENTS.get(row.kind)
     if kind is None:
         return None
-    data = dict(row.data)
+    data = {name: value for name, value in row.data.items() if name != _DONE}
     data["repo"] = Repo(**data["repo"])
     data["pull"] = PullKey(**data["pull"])
     return kind(**data)

@@ -163,6 +163,11 @@ COMMENTS: dict[str, Document] = {
     "reply_refused": replies.refused("eve", "prbot apply", "`apply` needs write access, and you have read access."),
     "reply_command_errors": replies.command_errors(MISTAKES),
     "reply_no_such_project": replies.no_such_project(NoSuchProject("`-d nett` matches no project.", ("net", "dns"))),
+    "reply_given_up": replies.given_up(
+        "`@al` asked for `prbot plan`.",
+        "GitHub answered 404 to GET /repos/acme/infra/pulls/1: Not Found",
+        "Write that again",
+    ),
     "reply_help": replies.help_reply(),
     "reply_version": replies.version_reply("0.1.0", "terraform 1.11.4"),
     "reply_unlocked": replies.unlocked([replies.Freed("net", 12), replies.Freed("dns")]),

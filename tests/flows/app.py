@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from prbot.wiring import build, create_app, run_worker
 
 TOKEN_SAMPLE = "planted-secret-of-the-plan-environment"
 SETTLE_SECONDS = 60.0
+SOON = timedelta(seconds=10)
+"""What was refused again and again, and is tried once more only after that, is not waited for."""
 
 
 class Story:
@@ -96,10 +99,11 @@ class Story:
     def left_to_do(self) -> list[str]:
         with self.services.db.read() as tx:
             now = self.services.db.now(tx)
-            due = [job for job in tx.exec(select(JobRow)) if job.kind != "reconcile" or job.due_at <= now]
+            soon = now + SOON
+            due = [job for job in tx.exec(select(JobRow)) if job.due_at <= (now if job.kind == "reconcile" else soon)]
             jobs = [f"{job.kind} {job.args} {job.state} {job.error}" for job in due]
             live = [f"run {run.id} {run.status}" for run in runs.with_status(tx, LIVE)]
-            return [*jobs, *live, *map(str, inbox.pulls_waiting(tx)), *map(str, posts.pulls_unsent(tx))]
+            return [*jobs, *live, *map(str, inbox.pulls_waiting(tx, soon)), *map(str, posts.pulls_unsent(tx, soon))]
 
     def runs(self, pull: SandboxPull, goal: str | None = None) -> list[Run]:
         with self.services.db.read() as tx:

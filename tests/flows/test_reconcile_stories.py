@@ -12,6 +12,7 @@ import pytest
 from sqlmodel import select
 from structlog.testing import capture_logs
 
+from prbot.core import retries
 from prbot.flows import reconcile
 from prbot.jobs.embedded import EmbeddedJobs
 from prbot.sandbox.faults import Faults
@@ -449,10 +450,13 @@ def test_a_pull_request_that_is_gone_holds_nothing_once_a_worker_starts(quiet: t
     assert app.holder("net") is None
 
 
-def test_statuses_that_github_refused_are_sent_again_once_a_worker_starts(quiet: tuple[Story, SandboxRepo]) -> None:
+def test_statuses_that_github_refused_are_sent_again_once_a_worker_starts(
+    quiet: tuple[Story, SandboxRepo], monkeypatch: pytest.MonkeyPatch
+) -> None:
     app, infra = quiet
+    monkeypatch.setattr(retries, "FIRST_PAUSE", 600.0)
     pull = infra.open_pull(by="al", files=change(infra, 2))
-    app.world.fail_next("set_status", 403, times=20)
+    app.world.fail_next("set_status", 403, times=100)
     look(app)
     assert pull.statuses() == {}
     app.world.hub.faults = Faults()
@@ -468,10 +472,11 @@ def test_a_plan_that_is_shown_as_under_way_and_is_not_is_reported_again(quiet: t
     assert isinstance(jobs, EmbeddedJobs)
     jobs.first_pause = 0.01
     pull = infra.open_pull(by="al", files=change(infra, 2))
-    app.world.fail_next("list_reviews", 403, times=3)
+    app.world.fail_next("create_comment", 502, times=1000)
     with app.services.db.write() as tx:
         reconcile.schedule(app.services, tx, delay=0)
     until(lambda: any("failed" in each for each in app.left_to_do()))
     assert pull.status("prbot/plan")["state"] == "pending"
+    app.world.hub.faults = Faults()
     look(app)
     assert pull.status("prbot/plan")["state"] == "success"

@@ -115,3 +115,11 @@ def notice(title: str, sentences: Sequence[str]) -> Document:
     sign = ">" if len(sentences) == 1 else "-"
     said = "\n".join(f"{sign} {prose(each)}" for each in sentences)
     return ((Text(f"## {prose(title)}\n\n{said}"),),)
+
+
+def given_up(happened: str, why: str, again: str) -> Document:
+    """What somebody asked for, or what happened, could not be acted on. `why`: the last refusal. `again`: how to have
+    it tried once more. The other two are safe markdown."""
+    tried = "prbot tried for two minutes to act on that, and was refused each time, the last time with:"
+    todo = f"{again} to have it tried again. If that is refused as well, whoever operates prbot finds more in its log."
+    return ((Text(f"## Given up\n\n{happened} {tried}"), Text(f"> {prose(why)}"), Text(todo)),)
