@@ -182,8 +182,9 @@ def _concerned(tx: Session, pull: Pull, every: Sequence[Run]) -> dict[ProjectKey
     if not pull.merged:
         return {project: plans[project] for project in affected(tx, pull.key)}
     applies = runs.newest(run for run in every if run.goal is Goal.APPLY)
+    begun = any(operation.goal is Goal.APPLY for operation in runs.operations(tx, pull.key))
     done = (RunStatus.APPLIED, RunStatus.DISCARDED, RunStatus.NO_CHANGES, RunStatus.SUPERSEDED)
-    return {project: run for project, run in (applies or plans).items() if run.status not in done}
+    return {project: run for project, run in (applies if begun else plans).items() if run.status not in done}
 
 
 def _facts_of(tx: Session, every: Sequence[Run], run: Run) -> ProjectFacts:

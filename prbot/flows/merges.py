@@ -14,6 +14,7 @@ from prbot.core.projects import Project, project_at
 from prbot.core.pulls import Pull
 from prbot.core.runs import Goal, RunStatus
 from prbot.core.states import state_change
+from prbot.core.unplanned import narrowing
 from prbot.flows import gather
 from prbot.flows.admission import admit_runs
 from prbot.flows.locks import claim, give_up, plans_of
@@ -99,8 +100,10 @@ def base_before_merge(services: Services, pull: Pull, merge_sha: str) -> str:
 
 
 def _needs_apply(services: Services, plan: Run | None, project: Project, change: gather.Change, pull: Pull) -> bool:
-    """Everything does, but what was planned at this head, had nothing to do, and reads what it read then."""
+    """Everything does, but what was planned whole at this head, had nothing to do, and reads what it read then."""
     if plan is None or plan.status is not RunStatus.NO_CHANGES or plan.head_sha != pull.head_sha:
+        return True
+    if narrowing(plan.extra_args or ()):
         return True
     return plan.input_digest != _digest(services, project, change, plan)
 
@@ -144,6 +147,8 @@ def _add_run(
         claim(services, tx, project.key, pull.key.number, position)
     made = (RunStatus.PLANNED, RunStatus.NO_CHANGES)
     usable = plan is not None and plan.status in made and plan.head_sha == pull.head_sha
+    if plan is not None and narrowing(plan.extra_args or ()):  # it cannot be applied, and says nothing of the rest
+        plan, usable = None, False
     run = Run(
         id=services.new_id(),
         operation=operation.id,

@@ -13,6 +13,7 @@ from prbot.core.runs import Goal, RunStatus
 from prbot.flows import apply, plan, pulls, reconcile, report, unknown
 from prbot.flows.admission import admit_runs
 from prbot.flows.apply_ends import applied_and_over
+from prbot.flows.locks import give_up
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
 from prbot.ports import Again, Job
@@ -158,6 +159,8 @@ def _broke(services: Services, run: Run, held: slots.Held) -> None:
         if applying:
             services.jobs.enqueue(tx, "inspect", {"run": mine.id})
         slots.free(tx, held)
+        if mine.goal is Goal.PLAN:
+            give_up(services, tx, mine.project, mine.pull)
         tx.flush()
         admit_runs(services, tx)
         report_soon(services, tx, mine.pull_key)

@@ -107,6 +107,19 @@ def test_a_plan_that_leaves_something_out_does_not_meet_the_gate(ruled: Story) -
     assert state(pull, "prbot/gate")[0] == "success"
 
 
+@pytest.mark.parametrize("ruled", [ALLOWED], indirect=True)
+def test_merged_past_the_gate_with_a_plan_that_leaves_something_out_nothing_is_applied_by_it(ruled: Story) -> None:
+    infra, pull = opened(ruled, "net")
+    answer(ruled, pull, "al", "prbot plan -- -target=terraform_data.other")
+    assert ruled.runs(pull, "plan")[-1].status == "no_changes"
+    pull.merge(by="al")
+    ruled.settle()
+    (run,) = ruled.runs(pull, "apply")
+    assert (run.status, run.extra_args) == ("awaiting_approval", [])
+    answer(ruled, pull, "bo", "prbot approve")
+    assert infra.state("net") == {"v": "1"}
+
+
 def test_what_was_discarded_is_not_shown_as_applied(app: Story) -> None:
     _, pull = opened(app, "net")
     pull.merge(by="al")
