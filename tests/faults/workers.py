@@ -36,8 +36,8 @@ class Engine:
     def hold(self, step: str) -> None:
         Path(f"{self.gate}-{step}").touch()
 
-    def release(self) -> None:
-        for flag in self.gate.parent.glob(f"{self.gate.name}-*"):
+    def release(self, step: str = "*") -> None:
+        for flag in self.gate.parent.glob(f"{self.gate.name}-{step}"):
             flag.unlink()
 
     def calls(self, step: str) -> int:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 
 from prbot.core.runs import RunStatus
 from prbot.core.shown import short_fingerprint
@@ -15,28 +13,10 @@ from prbot.sandbox.pullrequest import SandboxPull
 from prbot.sandbox.repository import SandboxRepo
 from tests.faults.workers import Engine, WorkerProcess, stage, until
 from tests.flows.app import Story, shared_with_engines, story, tf
-
-PROVIDER = 'provider["terraform.io/builtin/terraform"]'
-
-
-def state_of(name: str, value: object) -> dict[str, Any]:
-    """A state that somebody else wrote, which holds one resource."""
-    attributes = {"id": "1", "input": value, "output": value, "triggers_replace": None}
-    resource = {"mode": "managed", "type": "terraform_data", "name": name, "provider": PROVIDER}
-    resource["instances"] = [{"schema_version": 0, "attributes": attributes}]  # type: ignore[assignment]
-    return {
-        "version": 4, "terraform_version": "1.5.0", "serial": 7, "lineage": "somebody-elses", "outputs": {},
-        "resources": [resource],
-    }  # fmt: skip
-
+from tests.flows.states import state_of, write_state
 
 PRECIOUS = state_of("precious", None)
 HALF = state_of("one", {"value": "1", "type": "string"})
-
-
-def write_state(infra: SandboxRepo, state: dict[str, Any], directory: str = "net") -> None:
-    place = f"{infra.world.url}/_state/{infra.name}/{directory}"
-    requests.post(place, json=state, timeout=10).raise_for_status()
 
 
 def state_moves(infra: SandboxRepo) -> None:

@@ -100,8 +100,10 @@ def _row(project: AppliedProject) -> tuple[str, ...]:
 
 
 def _afterwards(project: AppliedProject) -> str:
-    if project.status not in _DONE or not project.convergence:
+    if project.status not in _DONE or (project.status is RunStatus.NO_CHANGES and not project.convergence):
         return "–"
+    if not project.convergence:
+        return "not checked"
     return "✅ nothing left to do" if project.convergence == CLEAN else "⚠️ something is left"
 
 
