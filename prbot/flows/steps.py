@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from prbot.core.comments.diff import extract_changes
 from prbot.core.credentials import Phase
 from prbot.core.fingerprint import canonical, fingerprint
-from prbot.core.planfile import sensitive_values, summarise
+from prbot.core.planfile import PlanUnreadable, sensitive_values, summarise
 from prbot.core.plans import CanonicalPlan, Counts, PlanSummary, Seal, StatePosition
 from prbot.core.redact import Redactor
 from prbot.core.rule_sets import RuleSet
@@ -30,6 +31,10 @@ from prbot.store.tables import PullRow, Run
 PLAN_FILE = "prbot.tfplan"
 _ERROR = re.compile(r"^[│╷|\s]*Error: ", re.MULTILINE)
 _MOST_ERROR = 20_000
+_UNREADABLE = (
+    "The engine made a plan that prbot cannot read, so that nobody can approve it and nothing of it is applied. It "
+    "takes an engine that prbot knows, or a newer prbot."
+)
 
 
 class StepFailed(Exception):
@@ -100,17 +105,23 @@ class Bench:
         )
         shown, document = engine.show(site, file, self.limits)
         self.must(shown)
+        try:
+            return self._made(file, document, extract_changes(planned.output))
+        except PlanUnreadable as problem:
+            why = f"{_UNREADABLE} What is wrong with it: {problem.problem}."
+            raise StepFailed(shown, self.masks.redact(why)) from problem
+
+    def _made(self, file: Path, document: dict[str, Any], changes: str) -> Made:
         self.masks = self.masks.with_secrets(sensitive_values(document))
         canon = canonical(document, self.rules.volatile)
         key_id, key = self.services.fingerprint_key(None)
-        summary = summarise(document)
         made = Made(
             file,
-            summary,
+            summarise(document),
             canon,
             fingerprint(canon, key_id, key),
             self._seal(file, key),
-            self.masks.redact(extract_changes(planned.output)),
+            self.masks.redact(changes),
             self.masks,
         )
         return replace(made, seal=replace(made.seal, fingerprint=made.fingerprint))

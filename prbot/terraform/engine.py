@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import threading
@@ -15,6 +14,7 @@ from typing import IO, Any, Literal, NoReturn
 from filelock import FileLock, Timeout
 from python_terraform import IsFlagged, Terraform
 
+from prbot.core.planfile import PlanUnreadable, load_plan
 from prbot.core.plans import Seal, StatePosition
 from prbot.ports import (
     Conflict,
@@ -218,7 +218,8 @@ class TerraformEngine:
         return evidence.state_lock(result)
 
     def _document(self, step: _Step, site: Site, limits: Limits) -> tuple[StepResult, dict[str, Any]]:
-        """The JSON that a step prints, kept off disk and logs; `{}` unless the result is ok, or for none at all."""
+        """The JSON that a step prints, its numbers exact, kept off disk and logs; `{}` unless the result is ok, or for
+        none at all."""
         with open(os.memfd_create(step.name), "w+b") as sink:
             result = self._run(step, site, limits, lambda line: None, stdout=sink)
             if not result.ok or not (size := sink.seek(0, os.SEEK_END)):
@@ -227,10 +228,10 @@ class TerraformEngine:
                 raise Conflict(f"what `{step.name}` gave is larger than {evidence.MOST_PLAN >> 20} MiB")
             sink.seek(0)
             try:
-                document: dict[str, Any] = json.load(sink)
-            except ValueError:
-                raise Conflict(f"the engine's `{step.name}` gave something that is not JSON") from None
-        return result, document
+                return result, load_plan(sink.read())
+            except PlanUnreadable as unreadable:
+                why = f"what the engine's `{step.name}` gave cannot be read: {unreadable.problem}"
+                raise Conflict(why) from unreadable
 
     def _commands(self) -> CommandLine:
         return CommandLine(versions.find(self._binary))
