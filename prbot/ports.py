@@ -404,8 +404,14 @@ class Engine(Protocol):
         *,
         slot: HeldSlot,
         seal: Seal,
+        var_files: Sequence[str] = (),
+        extra_args: Sequence[str] = (),
     ) -> StepResult:
-        """Apply exactly `plan_file`, whose digest must be the seal's (else Conflict, and nothing was started)."""
+        """Apply exactly `plan_file`, whose digest must be the seal's (else Conflict, and nothing was started).
+
+        `var_files` and `extra_args` are those that it was planned with: a plan does not hold the values of ephemeral
+        variables, which are given once more. No others can be.
+        """
         ...
 
     def state(self, site: Site, limits: Limits) -> tuple[StepResult, StatePosition]:

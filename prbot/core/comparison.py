@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from prbot.core.fingerprint import Entry, EntryKey, bound, entry_key, full_path, is_under
@@ -58,6 +58,8 @@ class EntryDifference:
     """Where the values differ, when something happens in both plans. A sensitive value is named as a whole."""
     aspects: tuple[str, ...] = ()
     """What else differs, in words: `provider`, `provisioners`, …"""
+    again: tuple[str, ...] = ()
+    """`address.path` of what already differed when the plan that was approved was made: perhaps it always does."""
 
 
 def difference(approved: CanonicalPlan, fresh: CanonicalPlan) -> tuple[EntryDifference, ...]:
@@ -71,6 +73,25 @@ def difference(approved: CanonicalPlan, fresh: CanonicalPlan) -> tuple[EntryDiff
         if old.get(key) != new.get(key)
     ]
     return (*entries, *_invocation_differences(approved, fresh))
+
+
+def marked_again(
+    now: Iterable[EntryDifference], before: Iterable[EntryDifference], fresh: CanonicalPlan
+) -> tuple[EntryDifference, ...]:
+    """The differences of now, with what differed before as well marked. `before` is how the plan that is compared with
+    differed from the one that it was compared with itself. What is left out of `fresh` as volatile is settled."""
+    differed = {full_path(each.address, path) for each in before for path in each.paths}
+    differed -= set(volatile_paths(fresh))
+    found = []
+    for each in now:
+        again = [path for path in each.paths if full_path(each.address, path) in differed]
+        found.append(replace(each, again=tuple(_rule(each.address, path) for path in again)))
+    return tuple(found)
+
+
+def _rule(address: str, path: str) -> str:
+    """The line of `volatile` that leaves out what `difference` shows as this path."""
+    return address if path == _WHOLE else full_path(address, path)
 
 
 def volatile_paths(plan: CanonicalPlan) -> tuple[str, ...]:
@@ -119,6 +140,7 @@ _VERBS = {
     ("create", "forget"): "create, forgetting the old object",
     ("forget", "create"): "create, forgetting the old object",
 }
+_WHOLE = "value"
 _ASPECTS = {
     "provider": "provider",
     "previous_address": "moved from",
@@ -134,7 +156,7 @@ def _difference(key: EntryKey, old: Entry | None, new: Entry | None, secret: Seq
     label = f"{address} (deposed {deposed})" if deposed else address
     if old is None or new is None:
         return EntryDifference(label, _words(old), _words(new), ())
-    paths = {_shown(path, secret) or "value" for path in _differing_paths(old, new)}
+    paths = {_shown(path, secret) or _WHOLE for path in _differing_paths(old, new)}
     aspects = tuple(word for name, word in _ASPECTS.items() if old[name] != new[name])
     return EntryDifference(label, _words(old), _words(new), tuple(sorted(paths)), aspects)
 

@@ -11,7 +11,7 @@ import structlog
 from prbot.audit.entries import PRBOT
 from prbot.core.approvals import ApprovalVerdict
 from prbot.core.comments.diff import extract_changes
-from prbot.core.comparison import Verdict, difference, within
+from prbot.core.comparison import Verdict, difference, marked_again, within
 from prbot.core.credentials import Phase
 from prbot.core.decision import ApplyDecision, decide_apply
 from prbot.core.gate_facts import GateFacts, facts_digest
@@ -25,7 +25,7 @@ from prbot.flows.apply_ends import Outcome, applied, begun_anew, converged, ende
 from prbot.flows.approved import Reference, reference_of
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
-from prbot.flows.steps import Bench, Made, StepFailed, against, bench, seal_of
+from prbot.flows.steps import Bench, Made, StepFailed, against, bench, differences_of, seal_of
 from prbot.ports import Unavailable
 from prbot.store import runs, slots
 from prbot.store.tables import PullRow, Run
@@ -71,9 +71,11 @@ def execute(services: Services, run_id: str, held: slots.Held) -> None:
 def _outcome(work: Bench, made: Made, decision: ApplyDecision, reference: Reference) -> Outcome:
     """Nothing is applied now: the run waits for a person, and the comment says for what."""
     if decision.action == "apply":
-        why = "The plan lies within what was approved; `prbot apply` applies it."
+        why = "The plan lies within what was approved."
         return Outcome(RunStatus.PLANNED, why, made, _kept(work, made))
     differs = None if reference.plan is None else difference(reference.plan, made.canonical)
+    if differs and reference.run is not None and reference.run.difference:
+        differs = marked_again(differs, differences_of(reference.run), made.canonical)
     status = RunStatus.HELD if decision.action == "hold" else RunStatus.AWAITING_APPROVAL
     return Outcome(status, decision.reason, made, work.keep(made), differs)
 
@@ -161,7 +163,14 @@ def _apply(
         runs.step(tx, mine, RunStatus.APPLYING, services.clock.now())
         report_soon(services, tx, run.pull_key)
     result = services.engine.apply(
-        work.site, made.file, work.limits, work.on_line("apply"), slot=held.proof, seal=made.seal
+        work.site,
+        made.file,
+        work.limits,
+        work.on_line("apply"),
+        slot=held.proof,
+        seal=made.seal,
+        var_files=run.var_files or (),
+        extra_args=run.extra_args or (),
     )
     if services.engine.stale(result):
         state_moved(services, run, held)
@@ -226,6 +235,7 @@ def _convergence(services: Services, work: Bench) -> str:
                 work.limits,
                 work.on_line("convergence"),
                 var_files=work.run.var_files or (),
+                extra_args=work.run.extra_args or (),
                 lock=work.rules.plan_lock,
             )
         )

@@ -31,7 +31,8 @@ def approve(services: Services, ask: Ask) -> None:
         waiting = [*open_ones, *held]
     named = named_plan(command.args[0] if command.args else None, [gather.shown_plan(run) for run in waiting])
     if isinstance(named, NamesNone):
-        refuse(services, ask, f"{named.reason} {_how_to_plan(latest, prefix=services.identity.prefixes[0])}".strip())
+        ways = _how_to_plan(latest, prefix=services.identity.prefixes[0])
+        refuse(services, ask, f"{named.reason} {ways}".strip(), title="Not approved")
         return
     run = next(each for each in waiting if each.id == named.run)
     with services.db.write() as tx:
@@ -62,7 +63,7 @@ def _judge(services: Services, ask: Ask, event: CommentEvent, run: Run) -> None:
     refusals = [each.reason for each in judged.not_counted if each.user.casefold() == mine] if judged else []
     counted = judged is not None and any(each.user.casefold() == mine for each in judged.counted)
     if not counted:
-        refuse(services, ask, " ".join(refusals) or "It does not count.")
+        refuse(services, ask, " ".join(refusals) or "It does not count.", title="Not approved")
         return
     approved = next((gate for gate in verdict.gates if gate.name == "approved"), None)
     with services.db.write() as tx:

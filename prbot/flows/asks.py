@@ -44,10 +44,10 @@ def answer(services: Services, tx: Session, ask: Ask, document: Document) -> Non
     report.reply_in(services, tx, ask.pull.key, ask.event.comment_id, document, ask.slug)
 
 
-def refuse(services: Services, ask: Ask, reason: str, *, once: bool = False) -> None:
+def refuse(services: Services, ask: Ask, reason: str, *, title: str = "Not allowed", once: bool = False) -> None:
     """Answer with the reason; with `once`, only the first time that this person asks for this command here."""
     sender, pull = ask.event.sender, ask.pull.key
-    document = replies.refused(sender, ask.command.name, reason)
+    document = replies.refused(sender, ask.command.name, reason, title=title)
     with services.db.write() as tx:
         services.audit.append(
             tx,

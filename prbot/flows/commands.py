@@ -110,7 +110,7 @@ def _plan(services: Services, ask: Ask) -> None:
     pull, event = ask.pull, ask.event
     problem = _why_no_plan(services, pull, ask.command)
     if problem:
-        refuse(services, ask, problem)
+        refuse(services, ask, problem, title="Not planned")
         return
     if pull.merged:
         plan_merged(services, ask)
@@ -118,7 +118,7 @@ def _plan(services: Services, ask: Ask) -> None:
     if not strangers.trusted(services, pull):
         unseen = strangers.why_not_allowed(services, pull, event)
         if unseen:
-            refuse(services, ask, unseen)
+            refuse(services, ask, unseen, title="Not planned")
             return
         with services.db.write() as tx:
             strangers.allow(services, tx, pull, event)

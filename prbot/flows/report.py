@@ -173,8 +173,8 @@ def _hide_older(tx: Session, pull: PullKey, keys: set[str]) -> None:
 
 def _want_apply_comment(services: Services, tx: Session, pull: PullRow, operation: Operation) -> None:
     members = runs.of_operation(tx, operation.id)
-    if not members or any(run.status in LIVE for run in members):
-        return
+    if any(run.status in LIVE for run in members) or all(run.status is RunStatus.SUPERSEDED for run in members):
+        return  # what took its place is told of
     shows = _shows(operation, members)
     if shows != operation.comment_shows:
         number = int(operation.comment_key.rsplit(":", 1)[1]) + 1 if operation.comment_key else 1

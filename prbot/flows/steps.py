@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from prbot.core.comments.diff import extract_changes
+from prbot.core.comparison import EntryDifference
 from prbot.core.credentials import Phase
 from prbot.core.fingerprint import canonical, fingerprint
 from prbot.core.planfile import PlanUnreadable, sensitive_values, summarise
@@ -182,6 +183,15 @@ def against(run: Run, seal: Seal | None = None) -> Against:
 def counts_of(run: Run) -> Counts:
     """The counts of a run's plan; all nought without one."""
     return Counts(**run.summary["counts"]) if run.summary else Counts()
+
+
+def differences_of(run: Run) -> tuple[EntryDifference, ...]:
+    """How a held run's plan differs from what was approved."""
+    lists = ("paths", "aspects", "again")
+    return tuple(
+        EntryDifference(**{**each, **{name: tuple(each.get(name, ())) for name in lists}})
+        for each in run.difference or ()
+    )
 
 
 def kept_summary(summary: PlanSummary) -> dict[str, object]:

@@ -9,18 +9,17 @@ from sqlmodel import Session
 from prbot.core import locks
 from prbot.core.comments.apply import AppliedProject, ApplyView
 from prbot.core.comments.plan import Lock, PlannedProject, PlanView, provisional
-from prbot.core.comparison import EntryDifference
 from prbot.core.ids import ProjectKey
 from prbot.core.projects import Orphan
 from prbot.core.refusals import Refusal
 from prbot.core.rules import Rules
-from prbot.core.runs import RunStatus
+from prbot.core.runs import RELEASABLE, Goal, RunStatus
 from prbot.core.states import told
 from prbot.core.statuses import Member
 from prbot.core.unplanned import narrowing
 from prbot.flows.locks import queue_of
 from prbot.flows.order import read_too_early
-from prbot.flows.steps import counts_of, seal_of, state_change_of
+from prbot.flows.steps import counts_of, differences_of, seal_of, state_change_of
 from prbot.store import runs
 from prbot.store.outputs import read as read_output
 from prbot.store.tables import Operation, PullRow, Run
@@ -98,30 +97,37 @@ def apply_view(tx: Session, pull: PullRow, members: Sequence[Run], prefix: str) 
     return ApplyView(
         merge_sha=pull.merge_sha or "",
         base_branch=pull.base_branch,
-        projects=tuple(_applied(run) for run in members),
+        projects=tuple(_applied(run, is_retry=_failed_before(tx, run)) for run in members),
         notes=tuple(read_too_early(tx, pull.key, members)),
         prefix=prefix,
     )
 
 
-def _applied(run: Run) -> AppliedProject:
-    stopped = run.status in STOPPED
+def _failed_before(tx: Session, run: Run) -> bool:
+    """Whether an apply of the same project and merge failed before this run."""
+    every = runs.of_pull(tx, run.pull_key, Goal.APPLY)
+    return any(each.project == run.project and each.applied_output and each.attempt < run.attempt for each in every)
+
+
+def _applied(run: Run, *, is_retry: bool) -> AppliedProject:
+    given_up = run.status in (RunStatus.DISCARDED, RunStatus.CANCELLED)
     tried = bool(run.applied_output)
+    why = "" if run.status is RunStatus.PLANNED else run.error
+    explains = run.status in STOPPED or run.status is RunStatus.UNKNOWN
     return AppliedProject(
         key=run.project,
         status=run.status,
         counts=counts_of(run),
         seconds=(run.ended_at - run.started_at).total_seconds() if tried and run.ended_at and run.started_at else None,
         output=run.applied_output,
-        error="" if stopped or tried else run.error,
+        error="" if explains or tried or given_up else run.error,
         convergence=run.convergence,
-        reason=" ".join((run.error, *_state_note(run))) if stopped or run.status is RunStatus.UNKNOWN else "",
-        difference=tuple(
-            EntryDifference(**{**each, "paths": tuple(each["paths"]), "aspects": tuple(each["aspects"])})
-            for each in run.difference or ()
-        ),
-        fingerprint=run.fingerprint if stopped else "",
-        changes=run.diff if stopped else "",
+        reason=" ".join(filter(None, (why, *_state_note(run)))) if explains else "",
+        difference=differences_of(run) if run.status in RELEASABLE else (),
+        fingerprint=run.fingerprint if run.status in STOPPED else "",
+        changes=run.diff if run.status in STOPPED or given_up else "",
+        is_retry=is_retry,
+        ended_by=run.ended_by,
     )
 
 

@@ -65,6 +65,11 @@ class CommandLine(Terraform):  # type: ignore[misc]  # python-terraform has no t
         raise AttributeError(name)
 
 
+def variables_among(extra_args: Sequence[str]) -> list[str]:
+    """Those of a plan's extra arguments that give variables."""
+    return [each for each in extra_args if each.lstrip("-").startswith(("var=", "var-file="))]
+
+
 @dataclass(frozen=True, slots=True)
 class _Step:
     """A command to run. `good` are the exit codes that mean success."""
@@ -189,13 +194,33 @@ class TerraformEngine:
             on_line("prbot: the state's lock, which the killed command had left, was freed")
 
     def apply(
-        self, site: Site, plan_file: Path, limits: Limits, on_line: OnLine, *, slot: HeldSlot, seal: Seal
+        self,
+        site: Site,
+        plan_file: Path,
+        limits: Limits,
+        on_line: OnLine,
+        *,
+        slot: HeldSlot,
+        seal: Seal,
+        var_files: Sequence[str] = (),
+        extra_args: Sequence[str] = (),
     ) -> StepResult:
-        """Apply exactly `plan_file`, whose digest must be the seal's: else Conflict, and nothing was started."""
+        """Apply exactly `plan_file`, whose digest must be the seal's: else Conflict, and nothing was started.
+
+        It holds every variable that it was planned with but the ephemeral ones. Where there are such, all are given
+        again, as they were: the engine takes what is equal, and knows itself which it needs.
+        """
         digest = evidence.plan_digest(plan_file)
         if digest != seal.plan_file_digest:
             raise Conflict(f"the plan file is not the one that was sealed ({digest}, not {seal.plan_file_digest})")
-        argv = self._command("apply", str(self._isolation.inside(plan_file, site)), lock_timeout=self._lock_timeout)
+        again = evidence.declares_ephemeral(site.dir)
+        argv = self._command(
+            "apply",
+            str(self._isolation.inside(plan_file, site)),
+            extra=variables_among(extra_args) if again else (),
+            lock_timeout=self._lock_timeout,
+            var_file=list(var_files) if again else [],
+        )
         return self._run_with_lock(_Step("apply", argv), site, limits, on_line)
 
     def basis(self, site: Site, plan_file: Path, key: bytes) -> PlanBasis:

@@ -34,6 +34,7 @@ _VERSION = re.compile(r'\s*version\s*=\s*"(?P<version>[^"]+)"\s*(?:#.*|//.*)?')
 _ERROR = re.compile(r"^[│╷ ]*Error: (?P<title>.*)$", re.MULTILINE)
 _LOCK_FIELD = re.compile(r"^[│ ]*(?P<name>ID|Who|Operation|Created): +(?P<value>.*?) *$", re.MULTILINE)
 _LOCKING = ("Acquiring state lock.", "Releasing state lock.")
+_EPHEMERAL = re.compile(rb"""(?:^|[{,])\s*"?ephemeral"?\s*[=:]\s*"?true\b""", re.MULTILINE)
 _STALE = ("Saved plan is stale", "Saved plan does not match the given state")
 
 
@@ -130,6 +131,19 @@ def state_lock(result: StepResult) -> StateLock | None:
         operation=fields.get("Operation", ""),
         created=fields.get("Created", ""),
     )
+
+
+def declares_ephemeral(directory: Path) -> bool:
+    """Whether anything that a root module declares is ephemeral, such as a variable: only engines that know the word
+    get as far as a plan of it."""
+    return any(_EPHEMERAL.search(_text_of(path)) for path in directory.iterdir() if path.name.endswith(_CONFIGURATION))
+
+
+def _text_of(path: Path) -> bytes:
+    try:
+        return read_regular(path.resolve(), MOST_TEXT)
+    except (OSError, Unreadable):  # then the engine could not read it either
+        return b""
 
 
 def workspace_is_missing(result: StepResult, workspace: str) -> bool:

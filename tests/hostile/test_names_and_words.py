@@ -85,7 +85,7 @@ def test_a_command_smuggles_nothing_in(app: Story, line: str) -> None:
     pull.comment(by="bo", body=line)
     app.settle()
     assert len(app.runs(pull)) == 1
-    assert headings(pull.comments()[-1].body)[0] in ("Not allowed", "Not understood", "No such project")
+    assert headings(pull.comments()[-1].body)[0] in ("Not allowed", "Not planned", "Not understood", "No such project")
     assert not list(app.root.rglob("pwned"))
 
 

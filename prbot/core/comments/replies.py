@@ -49,9 +49,9 @@ def gates(requirements: Sequence[Gate], *, title: str = "Not applied") -> Docume
     return (top, (Text("\n".join(notes)),)) if notes else (top,)
 
 
-def refused(login: str, command: str, reason: str) -> Document:
-    """Somebody may not do what they asked for. `command` is the line that they wrote."""
-    return ((Text(f"## Not allowed\n\n{person(login)} asked for {code(command)}. {prose(reason)}"),),)
+def refused(login: str, command: str, reason: str, *, title: str = "Not allowed") -> Document:
+    """Somebody may not do what they asked for, or it cannot be done. `command` is the line that they wrote."""
+    return ((Text(f"## {prose(title)}\n\n{person(login)} asked for {code(command)}. {prose(reason)}"),),)
 
 
 def command_errors(errors: Sequence[CommandError]) -> Document:

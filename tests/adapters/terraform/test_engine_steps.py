@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,6 +146,46 @@ def test_a_failing_apply_that_talks_of_staleness_is_not_believed(terminal: Termi
     assert result.ending == "failed"
     assert "\nError: Saved plan is stale" in result.output
     assert not terminal.engine.stale(result)
+
+
+EPHEMERAL = """variable "a" {
+  ephemeral = true
+}
+variable "b" {
+  ephemeral = true
+  default   = "unset"
+}
+variable "c" {}
+resource "terraform_data" "one" {
+  input = var.c
+  provisioner "local-exec" {
+    command = "true"
+  }
+}
+"""
+AS_JSON = """{"variable": {"a": {"ephemeral": true}, "b": {"default": "unset", "ephemeral": true}, "c": {}},
+ "resource": {"terraform_data": {"one": {"input": "${var.c}"}}}}"""
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_ephemeral_variables_are_given_again_to_the_apply(
+    terminal: Terminal, configure: Configure, tmp_path: Path, as_json: bool
+) -> None:
+    configure("" if as_json else EPHEMERAL)
+    if as_json:
+        (terminal.site.dir / "more.tf.json").write_text(AS_JSON)
+    (tmp_path / "some.tfvars").write_text('a = "from-file"\nc = "overridden"\nundeclared = 1\n')
+    (tmp_path / "more.tfvars").write_text('c = "more"\n')
+    terminal.init()
+    given: dict[str, Any] = {
+        "var_files": [str(tmp_path / "some.tfvars"), str(tmp_path / "more.tfvars")],
+        "extra_args": ["-var=b=extra", "-refresh=true"],
+    }
+    plan_file = terminal.plan(**given)
+    result = terminal.engine.apply(
+        terminal.site, plan_file, terminal.limits, ignore, slot=SLOT, seal=seal_of(plan_file), **given
+    )
+    assert result.ok, result.output
 
 
 def test_variable_files_and_extra_arguments_reach_the_plan_and_ours_win(
