@@ -235,6 +235,7 @@ def run_worker(services: Services, stop: threading.Event, drain_seconds: float =
         log.info("worker.draining", runs=sorted(services.running.ids()))
         done = services.jobs.drain(drain_seconds)
     finally:
+        services.running.stopping.set()
         services.jobs.stop()
     log.info("worker.stopped", finished=done)
     return done

@@ -14,6 +14,7 @@ from prbot.core.comparison import EntryDifference
 from prbot.core.runs import Goal, RunStatus
 from prbot.flows.admission import admit_runs
 from prbot.flows.approved import forget
+from prbot.flows.endings import recorded
 from prbot.flows.locks import give_up
 from prbot.flows.nudge import report_soon
 from prbot.flows.plan import describe
@@ -44,6 +45,7 @@ class Outcome:
 
 
 # -- nothing was done -------------------------------------------------------------------------------------------------
+@recorded
 def ended(services: Services, run: Run, held: slots.Held, outcome: Outcome) -> None:
     """Record an end that changed nothing. What waits for an approval is from here on held against its own plan."""
     made = outcome.made
@@ -104,6 +106,7 @@ def _replace(services: Services, tx: Session, run: Run, made: Made, plan_key: st
     tx.add(run)
 
 
+@recorded
 def begun_anew(services: Services, run: Run, held: slots.Held) -> None:
     """Plan once more from the start, since not all that was read before the plan is so any longer."""
     with services.db.write() as tx:
@@ -116,6 +119,7 @@ def begun_anew(services: Services, run: Run, held: slots.Held) -> None:
 
 
 # -- the engine was told to apply -------------------------------------------------------------------------------------
+@recorded
 def state_moved(services: Services, run: Run, held: slots.Held) -> None:
     """The state moved between plan and apply, so that nothing was done: the run begins anew, but not without end."""
     with services.db.write() as tx:
@@ -133,6 +137,7 @@ def state_moved(services: Services, run: Run, held: slots.Held) -> None:
         _finish(services, tx, mine, held, RunStatus.ERRORED)
 
 
+@recorded
 def applied(services: Services, run: Run, held: slots.Held, result: StepResult, said: str) -> None:
     """Record what became of an apply. After a good one the slot is kept until `converged`."""
     with services.db.write() as tx:
@@ -153,6 +158,7 @@ def applied(services: Services, run: Run, held: slots.Held, result: StepResult, 
             _finish(services, tx, mine, held, RunStatus.ERRORED)
 
 
+@recorded
 def converged(services: Services, run: Run, held: slots.Held, left: str) -> None:
     """Record what a plan after the apply still wants (`clean`; empty when that is not known), and let others go on."""
     with services.db.write() as tx:

@@ -58,8 +58,10 @@ def _tidy(services: Services) -> None:
 def sweep(services: Services) -> None:
     """One round. Safe at any time, in any number of processes."""
     with services.db.write() as tx:
-        for slot in slots.orphans(tx, services.db):
-            _take_from_the_dead(services, tx, slot)
+        left_here = slots.of_worker(tx, services.identity.worker)
+        owners = services.running.owners()
+        for slot in (*slots.orphans(tx, services.db), *(each for each in left_here if each.owner not in owners)):
+            _take_back(services, tx, slot)
         tx.flush()
         _requeue(services, tx)
         admit_runs(services, tx)
@@ -72,29 +74,34 @@ def sweep(services: Services) -> None:
     _reach_the_cancelled(services)
 
 
-def _take_from_the_dead(services: Services, tx: Session, slot: Slot) -> None:
-    """The slot's token is worth nothing from here on. A plan is made again; an apply's outcome is not known."""
+def _take_back(services: Services, tx: Session, slot: Slot) -> None:
+    """The slot of a dead worker, or of nobody in this one, is free, and its token worth nothing from here on. A plan is
+    made again; an apply's outcome is not known."""
     key, owner, worker = slot.key, slot.owner, slot.worker
     slots.seize(tx, key)
+    log.warning("a slot was left behind", slot=key, worker=worker)
     run = tx.get(Run, owner) if key.startswith("project ") and owner else None
     if run is not None and run.status is RunStatus.APPLIED:  # it was looking whether anything is left
         applied_and_over(services, tx, run)
     if run is None or run.status not in BUSY:
         return
-    log.warning("a worker died", worker=worker, run=run.id, status=run.status)
-    services.audit.append(
-        tx,
-        "worker.lost",
-        actor=PRBOT,
-        project=run.project,
-        pull=run.pull,
-        run=run.id,
-        outcome="unknown",
-        facts={"worker": worker or "", "status": run.status.value},
-    )
+    log.warning("a run was lost", worker=worker, run=run.id, status=run.status)
+    here = worker == services.identity.worker
+    if not here:
+        services.audit.append(
+            tx,
+            "worker.lost",
+            actor=PRBOT,
+            project=run.project,
+            pull=run.pull,
+            run=run.id,
+            outcome="unknown",
+            facts={"worker": worker or "", "status": run.status.value},
+        )
     now = services.clock.now()
     if run.status is RunStatus.APPLYING:
-        run.error = "The worker that was applying this was lost, and nobody knows how far it came."
+        lost = "How this apply ended" if here else "The worker that was applying this"
+        run.error = f"{lost} was lost, and nobody knows how far it came."
         services.jobs.enqueue(tx, "inspect", {"run": run.id})
         runs.step(tx, run, RunStatus.UNKNOWN, now)
         services.audit.append(

@@ -23,6 +23,7 @@ from prbot.core.unread import readable
 from prbot.core.wanted import NoSuchProject, Wanted, all_but, for_command
 from prbot.flows import gather, report
 from prbot.flows.admission import admit_runs
+from prbot.flows.endings import recorded
 from prbot.flows.locks import claim, claimed_by, give_up, stands_before
 from prbot.flows.nudge import report_soon, stop
 from prbot.flows.services import Services
@@ -269,6 +270,7 @@ def execute(services: Services, run_id: str, held: slots.Held) -> None:
     finish(services, run, held, ending, error=error, made=made, plan_key=key)
 
 
+@recorded
 def finish(
     services: Services,
     run: Run,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -58,8 +60,11 @@ class Identity:
 
 @dataclass
 class Running:
-    """The runs that this process is working on, so that a cancel reaches them."""
+    """What this process is at: the runs that it works on, so that a cancel reaches them, and who has slots here."""
 
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set once the process does not wait any longer for what it is at."""
+    _owners: Counter[str] = field(default_factory=Counter)
     _events: dict[str, threading.Event] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -80,6 +85,23 @@ class Running:
     def ids(self) -> frozenset[str]:
         with self._lock:
             return frozenset(self._events)
+
+    @contextmanager
+    def owning(self, owner: str) -> Iterator[None]:
+        """For the length of the block, and that is before a slot is taken until after it is free, this is here."""
+        with self._lock:
+            self._owners[owner] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._owners[owner] -= 1
+                self._owners += Counter()  # which forgets those that are nought
+
+    def owners(self) -> frozenset[str]:
+        """Who may have a slot in this process: a slot of its with another owner was left behind."""
+        with self._lock:
+            return frozenset(self._owners)
 
 
 class RuleBook(Protocol):

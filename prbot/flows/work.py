@@ -47,16 +47,18 @@ def _bound(pull: PullKey) -> AbstractContextManager[object]:
 @contextmanager
 def _alone(services: Services, key: str) -> Iterator[slots.Held]:
     """Have a slot for the length of the block; Again when somebody has it."""
-    with services.db.write() as tx:
-        held = slots.take(tx, key, owner=services.new_id(), worker=services.identity.worker, now=services.clock.now())
-    if held is None:
-        raise Again(f"{key} is busy", BUSY_AGAIN_SECONDS)
-    try:
-        yield held
-    finally:
+    owner = services.new_id()
+    with services.running.owning(owner):
         with services.db.write() as tx:
-            if slots.still_held(tx, held):
-                slots.free(tx, held)
+            held = slots.take(tx, key, owner=owner, worker=services.identity.worker, now=services.clock.now())
+        if held is None:
+            raise Again(f"{key} is busy", BUSY_AGAIN_SECONDS)
+        try:
+            yield held
+        finally:
+            with services.db.write() as tx:
+                if slots.still_held(tx, held):
+                    slots.free(tx, held)
 
 
 def _look_at(services: Services, pull: PullKey) -> None:
@@ -90,31 +92,40 @@ def _inspect(services: Services, run_id: str) -> None:
 
 def execute_run(services: Services, run_id: str) -> None:
     """Begin a run, unless it is done, not admitted any more, or somebody else's, and see it through."""
+    with services.running.owning(run_id):
+        begun = _begin(services, run_id)
+        if begun is None:
+            return
+        run, held = begun
+        services.running.begin(run.id)
+        with structlog.contextvars.bound_contextvars(repository=run.repo, pull=run.pull, run=run.id):
+            try:
+                (plan if run.goal is Goal.PLAN else apply).execute(services, run.id, held)
+            except slots.SlotLost:
+                _too_late(services, run, held)
+            except Exception:
+                _broke(services, run, held)
+                raise
+            finally:
+                services.running.end(run.id)
+
+
+def _begin(services: Services, run_id: str) -> tuple[Run, slots.Held] | None:
     with services.db.write() as tx:
         run = tx.get(Run, run_id)
         if run is None or run.status is not RunStatus.PENDING:
-            return
+            return None
         held = slots.take(
             tx, slots.project_slot(run.project), owner=run.id, worker=services.identity.worker, now=services.clock.now()
         )
         if held is None:  # somebody works on the project: admission lets this run in when they are done
             run.admitted_at = None
             tx.add(run)
-            return
+            return None
         runs.step(tx, run, RunStatus.PLANNING, services.clock.now())
         if run.goal is Goal.PLAN:
             services.audit.append(tx, "plan.started", actor=PRBOT, project=run.project, pull=run.pull, run=run.id)
-    services.running.begin(run.id)
-    with structlog.contextvars.bound_contextvars(repository=run.repo, pull=run.pull, run=run.id):
-        try:
-            (plan if run.goal is Goal.PLAN else apply).execute(services, run.id, held)
-        except slots.SlotLost:
-            _too_late(services, run, held)
-        except Exception:
-            _broke(services, run, held)
-            raise
-        finally:
-            services.running.end(run.id)
+        return run, held
 
 
 def _too_late(services: Services, run: Run, held: slots.Held) -> None:

@@ -235,11 +235,15 @@ class EmbeddedJobs:
                 log.exception("a sweep failed")
 
     def recover(self) -> int:
-        """Queue again what dead workers were at; how many jobs that were. Dead workers are forgotten."""
-        with self._db.write() as tx:
+        """Queue again what dead workers were at, and what we took and are not at; how many jobs that were. Dead workers
+        are forgotten."""
+        with self._taking, self._db.write() as tx:
             alive_since = self._db.now(tx) - timedelta(seconds=DEAD_SECONDS)
             alive = exists().where(col(Worker.id) == col(JobRow.worker), col(Worker.beat_at) >= alive_since)
-            lost = list(tx.exec(select(JobRow).where(JobRow.state == "running", ~alive)))
+            with self._lock:
+                at_it = list(self._running)
+            ours = (col(JobRow.worker) == self._worker) & col(JobRow.id).not_in(at_it)
+            lost = list(tx.exec(select(JobRow).where(JobRow.state == "running", ~alive | ours)))
             for row in lost:
                 self._put_back(tx, row, self._db.now(tx))
             for worker in tx.exec(select(Worker).where(col(Worker.beat_at) < alive_since)):

@@ -112,6 +112,11 @@ def orphans(tx: Session, db: Database) -> list[Slot]:
     return list(tx.exec(select(Slot).where(col(Slot.owner).is_not(None), or_(col(Slot.worker).is_(None), ~alive))))
 
 
+def of_worker(tx: Session, worker: str) -> list[Slot]:
+    """The slots that a worker has."""
+    return list(tx.exec(select(Slot).where(col(Slot.owner).is_not(None), Slot.worker == worker)))
+
+
 def this_host() -> str:
     """This host, and the process namespace in which our process ids mean anything."""
     try:

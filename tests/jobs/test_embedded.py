@@ -119,6 +119,18 @@ def test_what_a_worker_leaves_that_dies_while_others_work_is_found_by_recover(qu
     assert queue.workers() == ["worker-0"]
 
 
+def test_what_a_living_worker_took_and_is_not_at_is_found_by_recover(queue: EmbeddedQueue) -> None:
+    seen: list[Job] = []
+    jobs = queue.jobs()
+    begin(jobs, {"look": seen.append})
+    (me,) = queue.workers()
+    with queue.write() as tx:
+        now = queue.db.now(tx)
+        tx.add(JobRow(id="lost", kind="look", args="{}", state="running", worker=me, due_at=now, created_at=now))
+    assert jobs.recover() == 1
+    until(lambda: seen and not queue.left())
+
+
 def test_recover_leaves_alone_what_living_workers_are_at(queue: EmbeddedQueue) -> None:
     started, go = threading.Event(), threading.Event()
 
