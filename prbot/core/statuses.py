@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from prbot.core.comments import words
 from prbot.core.gate_facts import GateFacts, Looked
 from prbot.core.gates import NO_PROJECT, GateReport
 from prbot.core.plans import Counts
-from prbot.core.pulls import Status, StatusState
+from prbot.core.pulls import CheckRun, Status, StatusState
 from prbot.core.runs import LIVE, RunStatus
 from prbot.core.unplanned import HAS_PLAN
 
@@ -125,3 +125,28 @@ def apply_status(members: Sequence[Member], url: str, *, prefix: str) -> Status:
     if not applied:
         return status("success", "there was nothing to apply")
     return status("success", f"applied: {words.in_words(words.total(each.counts for each in applied))}")
+
+
+# -- several pull requests of one commit ------------------------------------------------------------------------------
+_RANKS: Mapping[StatusState, int] = {"success": 0, "pending": 1, "failure": 2, "error": 2}
+
+
+def worst_status(asked: Mapping[int, Status]) -> Status:
+    """Of what pull requests ask for, by number, the worst; it says whose it is where there are several."""
+    number = max(asked, key=lambda each: (_RANKS[asked[each].state], -each))
+    found = asked[number]
+    if len(asked) == 1:
+        return found
+    return replace(found, description=f"#{number}: {found.description}"[:MOST_CHARACTERS])
+
+
+def worst_check(asked: Mapping[int, CheckRun], own: int, page: CheckRun) -> CheckRun:
+    """The page of the pull request `own`, under the title and the conclusion of the worst, which says whose it is."""
+    number = max(asked, key=lambda each: (_rank(asked[each]), -each))
+    if set(asked) == {own}:
+        return page
+    return replace(page, conclusion=asked[number].conclusion, title=f"#{number}: {asked[number].title}")
+
+
+def _rank(check: CheckRun) -> int:
+    return {"success": 0, None: 1}.get(check.conclusion, 2)

@@ -20,7 +20,7 @@ from prbot.core.comments.plan import plan_document
 from prbot.core.ids import PullKey
 from prbot.core.pulls import CheckConclusion, CheckRun, Status
 from prbot.core.runs import Goal
-from prbot.flows import views
+from prbot.flows import sharing, views
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
 from prbot.ports import NotFound
@@ -89,7 +89,7 @@ def _document(services: Services, tx: Session, pull: PullRow, plan: Operation, m
 def send(services: Services, pull: PullKey, post: Post) -> int:
     """Write a check run, or write it anew. One that was written though we never heard of it is written once more: of
     several of the same name the forge shows the latest."""
-    sha, check = post.key.split(" ", 1)[0], CheckRun(**json.loads(post.body))
+    sha, check = post.key.split(" ", 1)[0], sharing.check_of(services, post)
     if post.external_id is not None:
         try:
             return services.forge.write_check(pull, sha, check, post.external_id)

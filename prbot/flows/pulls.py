@@ -18,7 +18,7 @@ from prbot.core.missed import Standing, standing
 from prbot.core.pulls import Pull, Status
 from prbot.core.retries import is_due, next_try
 from prbot.core.runs import Goal, RunStatus
-from prbot.flows import approved, checks, commands, given_up, merges, plan, report, strangers
+from prbot.flows import approved, checks, commands, given_up, merges, plan, report, sharing, strangers
 from prbot.flows.admission import admit_runs
 from prbot.flows.locks import claimed_by, give_up
 from prbot.flows.nudge import look_at, report_soon
@@ -122,6 +122,7 @@ def _read(services: Services, clone_url: str, key: PullKey, pushed: PullEvent | 
         row = tx.get(PullRow, (key.repo, key.number)) or PullRow(
             repo=key.repo, number=key.number, clone_url=clone_url or pull.repo.clone_url, read_at=services.clock.now()
         )
+        before = (row.state, row.head_sha)
         row.title, row.author, row.url = pull.title, pull.author, pull.url
         row.state = "merged" if pull.merged else pull.state
         row.base_branch, row.head_sha, row.merge_sha = pull.base_branch, pull.head_sha, pull.merge_sha
@@ -131,6 +132,9 @@ def _read(services: Services, clone_url: str, key: PullKey, pushed: PullEvent | 
             _note_push(row, pull, pushed)
         row.read_at = services.clock.now()
         tx.add(row)
+        if before != (row.state, row.head_sha):
+            for sha in {before[1], row.head_sha}:
+                sharing.anew(services, tx, key, sha)
     return pull
 
 
@@ -250,6 +254,7 @@ def _gone(services: Services, key: PullKey) -> None:
         row.state = "gone"
         row.acted_on = row.acted_on and {**row.acted_on, "state": "gone"}
         tx.add(row)
+        sharing.anew(services, tx, key, row.head_sha)
 
 
 def _let_go(services: Services, tx: Session, pull: PullKey) -> None:

@@ -19,7 +19,7 @@ from sqlmodel import Session
 from prbot.core.comments.split import find_marker
 from prbot.core.ids import PullKey
 from prbot.core.pulls import Posted, Status
-from prbot.flows import checks, deployments
+from prbot.flows import checks, deployments, sharing
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
 from prbot.ports import NotFound, Transient, Unavailable
@@ -167,7 +167,10 @@ def _send_comment(services: Services, pull: PullKey, post: Post) -> Posted | Non
 
 
 def _send_status(services: Services, pull: PullKey, post: Post) -> None:
-    services.forge.set_status(pull.repo, post.key.split(" ", 1)[0], Status(**json.loads(post.body)))
+    wanted, told = sharing.status_of(services, post), None
+    while wanted != told:  # another pull request of the same commit may ask for something else meanwhile
+        services.forge.set_status(pull.repo, post.key.split(" ", 1)[0], wanted)
+        told, wanted = wanted, sharing.status_of(services, post)
 
 
 def _send_reaction(services: Services, pull: PullKey, post: Post) -> None:

@@ -54,6 +54,14 @@ def _try_anew(post: Post) -> None:
     post.failure, post.attempts, post.retry_at = "", 0, None
 
 
+def forget_sent(tx: Session, pull: PullKey, sha: str) -> None:
+    """Have the statuses and checks of a commit sent again, whatever the forge was last known to show."""
+    for post in of_pull(tx, pull):
+        if post.kind in (STATUS, CHECK) and post.key.startswith(f"{sha} "):
+            post.sent = ""
+            tx.add(post)
+
+
 def of_key(tx: Session, pull: PullKey, kind: str, key: str) -> list[Post]:
     query = select(Post).where(Post.repo == pull.repo, Post.pull == pull.number, Post.kind == kind, Post.key == key)
     return list(tx.exec(query.order_by(col(Post.part))))

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from prbot.core.gate_facts import GateFacts, Looked
 from prbot.core.gates import evaluate
 from prbot.core.plans import Counts
-from prbot.core.pulls import Status
+from prbot.core.pulls import CheckRun, Status
 from prbot.core.runs import RunStatus
-from prbot.core.statuses import MOST_STATUSES, Member, apply_status, gate_status, plan_statuses
+from prbot.core.statuses import (
+    MOST_STATUSES,
+    Member,
+    apply_status,
+    gate_status,
+    plan_statuses,
+    worst_check,
+    worst_status,
+)
 from prbot.core.unplanned import narrowing
 from tests.core.gate_samples import READY, with_project, with_pull
 
@@ -171,4 +180,32 @@ def test_arguments_that_leave_something_out(args: tuple[str, ...]) -> None:
 def test_arguments_that_leave_nothing_out() -> None:
     assert (
         narrowing(("-parallelism=2", "-refresh=true", "-lock-timeout=3s", "-lock=true", "-var=a=b", "-compact")) == ()
+    )
+
+
+# -- several pull requests of one commit ------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("states", "shown"),
+    [
+        ({7: "success"}, "said by 7"),
+        ({7: "success", 9: "success"}, "#7: said by 7"),
+        ({7: "success", 9: "pending"}, "#9: said by 9"),
+        ({7: "failure", 9: "pending"}, "#7: said by 7"),
+        ({9: "failure", 7: "error", 3: "success"}, "#7: said by 7"),
+    ],
+)
+def test_of_several_pull_requests_the_worst_shows_and_says_whose_it_is(states: dict[int, Any], shown: str) -> None:
+    asked = {number: Status("prbot/gate", state, f"said by {number}") for number, state in states.items()}
+    found = worst_status(asked)
+    assert found.description == shown
+    assert worst_status({7: Status("c", "success", "x" * 140), 8: Status("c", "success", "")}).description == (
+        "#7: " + "x" * 136
+    )
+    conclusions: dict[Any, Any] = {"success": "success", "pending": None, "failure": "failure", "error": "cancelled"}
+    checks = {number: CheckRun("c", conclusions[each], f"said by {number}", "") for number, each in states.items()}
+    page = CheckRun("c", "success", "said by 7", "the page of 7")
+    assert worst_check(checks, 7, page).title == shown
+    assert worst_check(checks, 7, page).summary == "the page of 7"
+    assert (
+        worst_check(checks, 5, page).title == f"#{shown.rsplit(maxsplit=1)[-1]}: said by {shown.rsplit(maxsplit=1)[-1]}"
     )
