@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from prbot.core.hcl import ANYTHING, BackendFacts, RemoteState
+from prbot.core.hcl import BackendFacts, RemoteState
 from prbot.core.ids import ProjectKey
 from prbot.core.modules import ModuleFacts, RepoView
 from prbot.core.projects import Project
 from prbot.core.runs import RunStatus
 from prbot.core.states import settings_of
+from prbot.core.strings import ANYTHING
 from prbot.core.trees import ancestry, is_within, join
 
 OVER = frozenset({RunStatus.APPLIED, RunStatus.NO_CHANGES, RunStatus.DISCARDED})

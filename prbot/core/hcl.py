@@ -10,21 +10,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
 import tree_sitter_hcl
 from tree_sitter import Language, Node, Parser
 
+from prbot.core.strings import ANYTHING, NOTHING, Said, said
+from prbot.core.trees import Blob
+
 _HCL = Language(tree_sitter_hcl.language())
 _MANAGING = ("resource", "data", "module", "provider", "ephemeral", "action", "import", "removed", "moved")
 _MANAGING_BLOCK = re.compile(rb"^(?:\xef\xbb\xbf)?[ \t]*(?:%s)[ \t]*[\"{]" % "|".join(_MANAGING).encode(), re.MULTILINE)
-_READ_BY_PATH = re.compile(rb"""\$\{\s*path\.(module|root|cwd)\s*\}([^\s"'`$%;|&<>(){}\\,]*)([$%]\{)?""")
-_READ_BY_CALL = re.compile(
-    rb"""\b(?:file(?:base64(?:sha256|sha512)?|md5|sha1|sha256|sha512|exists|set)?|templatefile)"""
-    rb"""\(\s*\\?"((?!/)[^"$%\\]+)([$%]\{)?"""
-)
 POINTER_BEGINS = (b"version https://git-lfs.github.com/", b"version https://hawser.github.com/")
 """How a file begins that stands for another one, which Git LFS keeps."""
 POINTER = "this is a Git LFS pointer"
@@ -34,14 +32,6 @@ _BETWEEN = re.compile(r"[$%]\{|[{}()\s,]+")
 _COMPUTED = re.compile(r"[$%]\{[^}]*\}")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([nrt"\\]))|\$(\$\{)|%(%\{)')
-
-
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """A file's content under its Git id. Two blobs with the same id are the same: Git says so."""
-
-    id: str
-    content: bytes = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +45,6 @@ class BackendFacts:
 
     def setting(self, name: str) -> str | None:
         return dict(self.settings).get(name)
-
-
-ANYTHING = "\0"
-"""In a pattern, what only an evaluation would tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,26 +61,14 @@ class RemoteState:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """A file or directory that a configuration reads.
-
-    `origin` says what `path` is relative to: the module that names it, or the root module that is planned.
-    """
-
-    origin: Literal["module", "root"]
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What one file says. `calls` are (name, source as written) of module calls with a literal source."""
+    """What one file says. `calls` are (name, source) of module calls; ANYTHING stands for what is computed of it."""
 
     backend: BackendFacts | None = None
     cloud: bool = False
     calls: tuple[tuple[str, str], ...] = ()
     required_version: str | None = None
     manages: bool = False
-    reads: tuple[Read, ...] = ()
     problem: tuple[int, str] | None = None
     """Line, counted from 1, and what is wrong there."""
     cloud_settings: BackendFacts | None = None
@@ -102,6 +76,8 @@ class FileFacts:
     remote_states: tuple[RemoteState, ...] = ()
     names: frozenset[str] = frozenset()
     """The pieces of quoted text that look like a path or an address."""
+    said: Said = NOTHING
+    """What it names that may be a path."""
 
 
 @lru_cache(maxsize=4096)
@@ -109,11 +85,10 @@ def scan_file(blob: Blob, syntax: Literal["hcl", "json"]) -> FileFacts:
     """Scan one file. Remembered by the blob's id, so that the base's and the merge result's files are scanned once."""
     if blob.content.startswith(POINTER_BEGINS):
         return FileFacts(problem=(1, POINTER))
-    reads = tuple(sorted(set(_reads(blob.content)), key=lambda read: (read.origin, read.path)))
-    found = _scan_json(blob.content, reads) if syntax == "json" else _scan_hcl(blob.content, reads)
+    found = _scan_json(blob.content) if syntax == "json" else _scan_hcl(blob.content)
     unread = found.problem is not None and b"terraform_remote_state" in blob.content
     states = (*found.remote_states, RemoteState(workspace=ANYTHING)) if unread else found.remote_states
-    return replace(found, remote_states=states, names=frozenset(_names(blob.content)))
+    return replace(found, remote_states=states, names=frozenset(_names(blob.content)), said=said(blob.content))
 
 
 def _names(text: bytes) -> Iterator[str]:
@@ -123,32 +98,18 @@ def _names(text: bytes) -> Iterator[str]:
                 yield piece
 
 
-def _reads(text: bytes) -> Iterator[Read]:
-    for origin, path, computed in _READ_BY_PATH.findall(text):
-        below = path.decode(errors="replace").removeprefix("/")
-        yield Read("module" if origin == b"module" else "root", _static(below, bool(computed)))
-    for path, computed in _READ_BY_CALL.findall(text):
-        yield Read("root", _static(path.decode(errors="replace"), bool(computed)))
-
-
-def _static(path: str, computed: bool) -> str:
-    """`path`, or when what follows is computed, the directory that it must be in."""
-    return (path.rpartition("/")[0] if computed else path) or "."
-
-
 # -- native syntax ----------------------------------------------------------------------------------------------------
-def _scan_hcl(text: bytes, reads: tuple[Read, ...]) -> FileFacts:
+def _scan_hcl(text: bytes) -> FileFacts:
     manages = bool(_MANAGING_BLOCK.search(text))
     if b"module" not in text and b"terraform" not in text:
-        return FileFacts(manages=manages, reads=reads)  # parsing costs a hundred times more than looking
+        return FileFacts(manages=manages)  # parsing costs a hundred times more than looking
     if len(text) > _LARGEST:
-        return FileFacts(manages=manages, reads=reads, problem=(1, "this is larger than 1 MiB and was not read"))
+        return FileFacts(manages=manages, problem=(1, "this is larger than 1 MiB and was not read"))
     root = Parser(_HCL).parse(text).root_node
     backend: BackendFacts | None = None
     cloud: BackendFacts | None = None
     version = None
     calls: list[tuple[str, str]] = []
-    computed: list[Read] = []
     states: list[RemoteState] = []
     for kind, labels, body in _blocks(root):
         if kind == "terraform":
@@ -161,19 +122,9 @@ def _scan_hcl(text: bytes, reads: tuple[Read, ...]) -> FileFacts:
         elif kind == "data" and labels[:1] == ["terraform_remote_state"]:
             states.append(_remote_state(body))
         elif kind == "module" and labels:
-            source, is_computed = _source(body)
-            if is_computed and _is_local(source):
-                computed.append(Read("module", _static(source, computed=True)))
-            elif source:
-                calls.append((labels[0], source))
+            calls += [(labels[0], _pattern(value)) for name, value in _attributes(body) if name == "source"]
     problem = _first_error(root) if root.has_error else None
-    return FileFacts(
-        backend, cloud is not None, tuple(calls), version, manages, (*reads, *computed), problem, cloud, tuple(states)
-    )
-
-
-def _is_local(source: str) -> bool:
-    return source.startswith(("./", "../"))
+    return FileFacts(backend, cloud is not None, tuple(calls), version, manages, problem, cloud, tuple(states))
 
 
 def _text(node: Node) -> str:
@@ -276,19 +227,6 @@ def _pattern(node: Node | None) -> str:
     return "".join(_unescape(_text(part)) if part.type == "template_literal" else ANYTHING for part in parts)
 
 
-def _source(body: Node) -> tuple[str, bool]:
-    """A module call's source, and whether only its beginning is known; empty where it has none."""
-    for name, value in _attributes(body):
-        if name != "source":
-            continue
-        if value.type == "literal_value" and value.named_children:
-            return _string(value.named_children[0]), False
-        template = value.named_children[0] if value.type == "template_expr" and value.named_children else None
-        first = template.named_children[1:2] if template is not None else []
-        return (_text(first[0]) if first and first[0].type == "template_literal" else ""), True
-    return "", False
-
-
 def _first_error(root: Node) -> tuple[int, str]:
     todo = [root]
     while todo:
@@ -300,37 +238,31 @@ def _first_error(root: Node) -> tuple[int, str]:
 
 
 # -- JSON syntax ------------------------------------------------------------------------------------------------------
-def _scan_json(text: bytes, reads: tuple[Read, ...]) -> FileFacts:
+def _scan_json(text: bytes) -> FileFacts:
     try:
         # Pairs, because HCL's JSON form allows a key twice. An object is then a tuple and an array a list.
         root = json.loads(text.decode("utf-8-sig", "replace"), object_pairs_hook=tuple)
-        return _json_facts(root, reads)
+        return _json_facts(root)
     except json.JSONDecodeError as error:
-        return FileFacts(reads=reads, problem=(error.lineno, f"this is not valid JSON: {error.msg}"))
+        return FileFacts(problem=(error.lineno, f"this is not valid JSON: {error.msg}"))
     except (ValueError, RecursionError) as error:
-        return FileFacts(reads=reads, problem=(1, f"this is not JSON that Terraform reads: {error}"))
+        return FileFacts(problem=(1, f"this is not JSON that Terraform reads: {error}"))
 
 
-def _json_facts(root: Any, reads: tuple[Read, ...]) -> FileFacts:
+def _json_facts(root: Any) -> FileFacts:
     terraform = list(_pairs(_value(root, "terraform")))
     backends = [pair for name, value in terraform if name == "backend" for pair in _pairs(value)]
     clouds = [value for name, value in terraform if name == "cloud"]
     versions = [value for name, value in terraform if name == "required_version" and _is_literal(value)]
     calls: list[tuple[str, str]] = []
-    computed: list[Read] = []
     for name, body in _pairs(_value(root, "module")):
-        for source in (value for key, value in _pairs(body) if key == "source" and isinstance(value, str)):
-            if _is_literal(source):
-                calls.append((name, source))
-            elif _is_local(source):
-                computed.append(Read("module", _static(re.split(r"[$%]\{", source)[0], computed=True)))
+        calls += [(name, _json_pattern(value)) for key, value in _pairs(body) if key == "source"]
     return FileFacts(
         backend=_json_backend(*backends[-1]) if backends else None,
         cloud=bool(clouds),
         calls=tuple(calls),
         required_version=versions[-1] if versions else None,
         manages=any(name in _MANAGING for name, _ in _pairs(root)),
-        reads=(*reads, *computed),
         cloud_settings=_json_backend("cloud", clouds[-1]) if clouds else None,
         remote_states=tuple(
             _json_remote_state(body)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
 from prbot.core.declarations import DECLARATIONS
-from prbot.core.hcl import BackendFacts, Blob, FileFacts, RemoteState, scan_file
-from prbot.core.trees import LINK, SUBMODULE, Tree, ancestry, is_within, join, link_targets, parent, walk
+from prbot.core.hcl import BackendFacts, FileFacts, RemoteState, scan_file
+from prbot.core.places import Places, may_be
+from prbot.core.strings import ANYTHING, NOTHING, Said, said_in, together
+from prbot.core.trees import LINK, SUBMODULE, VARIABLE_FILES, Blob, Tree, ancestry, join, link_targets, parent, walk
 
 Product = Literal["terraform", "opentofu"]
 
@@ -37,16 +39,19 @@ class ModuleFacts:
     backend: BackendFacts | None = None
     cloud: bool = False
     calls: tuple[str, ...] = ()
-    """Directories of this repository that it calls as modules, sorted, links followed."""
+    """Directories of this repository that it calls as modules, sorted, links followed; where a source is computed, all
+    that it can stand for."""
     outside: tuple[str, ...] = ()
     """Local module sources, as written, that lead out of the repository."""
     required_version: str | None = None
     manages: bool = False
     """Whether it holds more than variables, outputs and settings: something that a state would be kept for."""
     reads: tuple[str, ...] = ()
-    """Files and directories of this repository that it names and reads, outside of module calls."""
-    root_reads: tuple[str, ...] = ()
-    """The same, relative to whichever root module is planned."""
+    """The symbolic links and files behind its files and module calls."""
+    computed: tuple[str, ...] = ()
+    """Module sources that are computed, with ANYTHING for what is."""
+    said: Said = NOTHING
+    """What its files name that may be a path."""
     problems: tuple[Problem, ...] = ()
     cloud_settings: BackendFacts | None = None
     remote_states: tuple[RemoteState, ...] = ()
@@ -71,14 +76,16 @@ class RepoView:
     """Symbolic links, path to target as written."""
     declarations: Mapping[str, bytes] = field(default_factory=dict)
     """The files that declare projects, by name."""
+    variables: Mapping[str, Blob] = field(default_factory=dict)
+    """Variable files, by path."""
 
     @cached_property
     def roots(self) -> frozenset[str]:
         return frozenset(path for path, facts in self.modules.items() if facts.is_root)
 
-    @cached_property
+    @property
     def submodules(self) -> frozenset[str]:
-        return frozenset(path for path, entry in self.tree.items() if entry.mode == SUBMODULE)
+        return self._places.submodules
 
     @cached_property
     def called(self) -> frozenset[str]:
@@ -86,15 +93,49 @@ class RepoView:
         return frozenset(call for facts in self.modules.values() for call in facts.calls if call != facts.dir)
 
     @cached_property
-    def _within(self) -> Mapping[str, frozenset[str]]:
-        """For each root or called module: those of them that lie below it with no other in between."""
-        owners = self.roots | self.called
+    def owners(self) -> frozenset[str]:
+        """Directories whose files are their own: roots and called modules."""
+        return self.roots | self.called
+
+    @cached_property
+    def _loose(self) -> Mapping[str, frozenset[str]]:
+        """For each owner, the directories below it that hold engine files and are nobody's but its own."""
         found: dict[str, set[str]] = {}
-        for owner in owners - {"."}:
-            above = next((directory for directory in ancestry(parent(owner)) if directory in owners), None)
+        for directory in self.modules.keys() - self.owners:
+            above = next((each for each in ancestry(directory) if each in self.owners), None)
             if above is not None:
-                found.setdefault(above, set()).add(owner)
+                found.setdefault(above, set()).add(directory)
         return {owner: frozenset(below) for owner, below in found.items()}
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places(self.tree, self.links)
+
+    @cached_property
+    def _plausible(self) -> dict[str, Said]:
+        return {}
+
+    @cached_property
+    def _named(self) -> dict[tuple[str, str], frozenset[str]]:
+        return {}
+
+    def with_loose(self, dirs: frozenset[str]) -> frozenset[str]:
+        """These directories, and those below them that hold engine files and are nobody else's."""
+        return dirs.union(*(self._loose.get(directory, ()) for directory in dirs))
+
+    def named(self, base: str, directory: str) -> frozenset[str]:
+        """The files and directories that the engine's files of `directory` name, read as written from `base`."""
+        if (base, directory) not in self._named:
+            if directory not in self._plausible:
+                facts = self.modules.get(directory)
+                self._plausible[directory] = self._places.plausible(facts.said if facts else NOTHING)
+            self._named[base, directory] = self._places.named(base, self._plausible[directory], self.owners)
+        return self._named[base, directory]
+
+    def named_by_variables(self, base: str, path: str) -> frozenset[str]:
+        """The same for a variable file."""
+        text = said_in(self.variables[path]) if path in self.variables else NOTHING
+        return self._places.named(base, self._places.plausible(text), self.owners)
 
     def uses(self, directory: str) -> frozenset[str]:
         """The local modules that `directory` calls, transitively, without itself."""
@@ -107,10 +148,6 @@ class RepoView:
             todo.extend(fresh)
         return frozenset(seen - {directory})
 
-    def foreign(self, dirs: frozenset[str]) -> frozenset[str]:
-        """Root and called modules below `dirs` that are none of them: what they hold belongs to others."""
-        return frozenset(below for directory in dirs for below in self._within.get(directory, ())) - dirs
-
 
 def is_terraform_file(path: str, product: Product = "terraform") -> bool:
     """Whether the engine loads this file as configuration; editors' backups and hidden files it does not."""
@@ -119,11 +156,14 @@ def is_terraform_file(path: str, product: Product = "terraform") -> bool:
 
 
 def terraform_blobs(tree: Tree, product: Product = "terraform") -> frozenset[str]:
-    """The ids of the blobs that `repo_view` needs the contents of: Terraform files, symbolic links, declarations."""
+    """The ids of the blobs that `repo_view` needs the contents of: engine and variable files, links, declarations."""
     return frozenset(
         entry.blob
         for path, entry in tree.items()
-        if entry.mode == LINK or _is_loaded(path, entry.mode, product) or _declares(path, entry.mode)
+        if entry.mode == LINK
+        or _is_loaded(path, entry.mode, product)
+        or _declares(path, entry.mode)
+        or _is_variables(path, entry.mode)
     )
 
 
@@ -141,7 +181,24 @@ def repo_view(tree: Tree, blobs: Mapping[str, bytes], product: Product = "terraf
     declarations = {
         path: blobs[tree[path].blob] for path in DECLARATIONS if path in tree and _declares(path, tree[path].mode)
     }
-    return RepoView(tree, modules, links, declarations)
+    called = {directory: _with_computed(facts, modules) for directory, facts in modules.items()}
+    variables = {
+        path: Blob(entry.blob, blobs[entry.blob]) for path, entry in tree.items() if _is_variables(path, entry.mode)
+    }
+    return RepoView(tree, called, links, declarations, variables)
+
+
+def _with_computed(facts: ModuleFacts, modules: Mapping[str, ModuleFacts]) -> ModuleFacts:
+    """With the calls whose sources are computed: whatever has no state of its own may be meant."""
+    if not facts.computed:
+        return facts
+    callable_ = [path for path, each in modules.items() if not each.is_root]
+    found = {each for source in facts.computed for each in may_be(source, facts.dir, callable_)}
+    return replace(facts, calls=tuple(sorted({*facts.calls, *found})))
+
+
+def _is_variables(path: str, mode: str) -> bool:
+    return path.endswith(VARIABLE_FILES) and mode not in (SUBMODULE, LINK)
 
 
 def _declares(path: str, mode: str) -> bool:
@@ -200,9 +257,8 @@ def _module(directory: str, scans: list[_Scan], links: Mapping[str, str]) -> Mod
         cloud = scan.facts.cloud_settings or cloud
         version = scan.facts.required_version or version
         sources.update(scan.facts.calls)
-    local = {source for source in sources.values() if source.startswith(("./", "../"))}
-    calls = {source: _follow(directory, source, links) for source in local}
-    named = [read.path for scan in scans for read in scan.facts.reads if read.origin == "module"]
+    local = {source for source in sources.values() if source.startswith(("./", "../", ANYTHING))}
+    calls = {source: _follow(directory, source, links) for source in local if ANYTHING not in source}
     through = {link for path, taken in calls.values() if path is not None for link in taken}
     through.update(path for scan in scans for path in scan.linked)
     return ModuleFacts(
@@ -213,26 +269,14 @@ def _module(directory: str, scans: list[_Scan], links: Mapping[str, str]) -> Mod
         outside=tuple(sorted(source for source, (path, _) in calls.items() if path is None)),
         required_version=version,
         manages=any(scan.facts.manages for scan in scans),
-        reads=tuple(sorted(through | read_paths(directory, named, links))),
-        root_reads=tuple(sorted({r.path for scan in scans for r in scan.facts.reads if r.origin == "root"})),
+        reads=tuple(sorted(through)),
+        computed=tuple(sorted(source for source in local if ANYTHING in source)),
+        said=together(scan.facts.said for scan in scans),
         problems=tuple(Problem(scan.path, *scan.facts.problem) for scan in scans if scan.facts.problem),
         cloud_settings=cloud,
         remote_states=tuple(state for scan in scans for state in scan.facts.remote_states),
         names=frozenset().union(*(scan.facts.names for scan in scans)),
     )
-
-
-def read_paths(directory: str, named: Iterable[str], links: Mapping[str, str]) -> frozenset[str]:
-    """Where in the repository `named`, written relative to `directory`, are; with the links on the way.
-
-    What leads to `directory` itself or to something that holds it is left out: a file with a computed name there
-    could be any, and taking all of the repository for read would tie every project to every change.
-    """
-    found: set[str] = set()
-    for name in named:
-        path, taken = _follow(directory, name, links)
-        found.update(taken if path is None else (*taken, path))
-    return frozenset(path for path in found if not is_within(directory, path))
 
 
 def _follow(directory: str, relative: str, links: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]]:

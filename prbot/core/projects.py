@@ -7,15 +7,16 @@ that no pull request can hide its own project.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from prbot.core.hcl import POINTER
 from prbot.core.ids import ProjectKey
-from prbot.core.modules import RepoView, is_terraform_file, read_paths
+from prbot.core.modules import RepoView, is_terraform_file
 from prbot.core.refusals import Refusal, cannot_be_told, lost_its_backend, no_backend, unplannable
 from prbot.core.states import told_apart
-from prbot.core.trees import LOCK_FILE, ancestry, below, is_prose, is_within, parent, walk
+from prbot.core.trees import LOCK_FILE, VARIABLE_FILES, ancestry, below, is_prose, is_within, parent, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +29,17 @@ class Project:
     module_dirs: frozenset[str] = frozenset()
     """Local modules that it calls, transitively."""
     extra_inputs: frozenset[str] = frozenset()
-    """Files and directories elsewhere (or that would not count by themselves) that it reads."""
-    foreign_dirs: frozenset[str] = frozenset()
-    """Below its directories, those that belong to other projects or modules."""
+    """Files and directories that would not count by themselves and that it reads: the configuration names them."""
+    code_dirs: frozenset[str] = frozenset()
+    """Directories whose own files count: its own, its modules', and those below them that hold engine files."""
+    owners: frozenset[str] = frozenset()
+    """Directories of the repository whose files belong to them: every root and every called module."""
     foreign_files: frozenset[str] = frozenset()
     """Variable files of the directory's other workspaces."""
     reason: str = ""
     """Why it is selected, for people."""
+    left_out: tuple[str, ...] = ()
+    """What changed below its directories and was left out on purpose."""
 
     @property
     def dirs(self) -> frozenset[str]:
@@ -74,64 +79,88 @@ class Selection:
         )
 
 
+_NAMED = 5
+Standing = Literal["named", "own", "below", "none"]
+
+
 def reads(project: Project) -> Callable[[str], bool]:
     """A test for paths: does this file go into the project's plan?
 
-    It does when it lies in the project's directory or in a module's that it calls, at any depth but not in another
-    root or called module below, and is neither prose nor hidden; or when the configuration names it.
+    It does when the configuration names it, or a directory that it is in; when it lies beside the engine's files of the
+    project, of a module that it calls, or in a directory below those that is nobody else's, and is neither prose nor
+    hidden; and when it is a variable file below. A root module at `.` has an application around it: of the files beside
+    it, only those count that are the engine's, or named.
     """
-    standings: dict[str, str] = {}
-
-    def standing(directory: str) -> str:
-        where = standings.get(directory)
-        if where is None:
-            where = "none"
-            for step in reversed([*ancestry(directory)]):
-                where = standings[step] = judge(step, where)
-        return where
-
-    def judge(directory: str, above: str) -> str:
-        if above == "named" or directory in project.extra_inputs:
-            return "named"
-        if directory in project.dirs:
-            return "held"
-        hidden = directory.rpartition("/")[2].startswith(".") and directory != "."
-        return "none" if hidden or directory in project.foreign_dirs else above
+    standing = standings(project)
 
     def test(path: str) -> bool:
         if path in project.extra_inputs:
             return True
-        where = standing(parent(path))
-        return where == "named" or (where == "held" and path not in project.foreign_files and not is_prose(path))
+        directory = parent(path)
+        where = standing(directory)
+        if where == "named":
+            return True
+        if where == "none" or path in project.foreign_files or is_prose(path):
+            return False
+        return is_engine_file(path) if directory == "." else where == "own" or path.endswith(VARIABLE_FILES)
 
     return test
+
+
+def standings(project: Project) -> Callable[[str], Standing]:
+    """What a directory is to a project: named by it, one whose own files count, below such a one, or nothing."""
+    known: dict[str, Standing] = {}
+
+    def standing(directory: str) -> Standing:
+        where = known.get(directory)
+        if where is None:
+            where = "none"
+            for step in reversed([*ancestry(directory)]):
+                where = known[step] = judge(step, where)
+        return where
+
+    def judge(directory: str, above: Standing) -> Standing:
+        if directory in project.extra_inputs:
+            return "named"
+        if directory in project.code_dirs:
+            return "named" if above == "named" else "own"
+        hidden = directory != "." and directory.rpartition("/")[2].startswith(".")
+        if directory in project.owners or (hidden and above != "named"):
+            return "none"
+        return "below" if above == "own" else above
+
+    return standing
 
 
 def project_at(view: RepoView, key: ProjectKey, workspaces: Collection[str] = (), reason: str = "") -> Project:
     """The project of a root module of `view`. `workspaces` are those of its directory that have plans of their own."""
     modules = view.uses(key.dir)
-    dirs = modules | {key.dir}
+    code_dirs = view.with_loose(modules | {key.dir})
     var_file = _var_file(key.workspace)
-    known = below(key.dir, var_file) in view.tree
-    named = frozenset(
-        path
-        for directory in dirs & view.modules.keys()
-        for path in (
-            *view.modules[directory].reads,
-            *read_paths(key.dir, view.modules[directory].root_reads, view.links),
-        )
-    )
     others = (below(key.dir, _var_file(workspace)) for workspace in {*workspaces, "default"} - {key.workspace})
     project = Project(
         key=key,
-        var_files=(var_file,) if known else (),
+        var_files=(var_file,) if below(key.dir, var_file) in view.tree else (),
         module_dirs=modules,
-        extra_inputs=named | {below(key.dir, var_file)},
-        foreign_dirs=view.foreign(dirs),
+        extra_inputs=_named(view, key.dir, code_dirs) | {below(key.dir, var_file)},
+        code_dirs=code_dirs,
+        owners=view.owners,
         foreign_files=frozenset(others),
         reason=reason,
     )
     return replace(project, extra_inputs=project.extra_inputs | _behind_links(view, project))
+
+
+def _named(view: RepoView, root: str, code_dirs: frozenset[str]) -> frozenset[str]:
+    """What the engine's files of these directories name, each read as from its own directory and as from the root's,
+    and what the root's variable files do."""
+    found: set[str] = set()
+    for directory in code_dirs & view.modules.keys():
+        found.update(view.modules[directory].reads, view.named(directory, directory), view.named(root, directory))
+    for path in view.variables:
+        if parent(path) in (root, below(root, "env")):
+            found |= view.named_by_variables(root, path)
+    return frozenset(found)
 
 
 def _behind_links(view: RepoView, project: Project) -> frozenset[str]:
@@ -208,7 +237,23 @@ def _touched(view: RepoView, changed: frozenset[str], spaces: Workspaces) -> Ite
             takes = reads(project)
             touching = [path for path in ordered if takes(path)]
             if touching:
-                yield key, replace(project, reason=_reason(project, touching))
+                left_out = tuple(path for path in ordered if not takes(path) and _is_around(project, path))
+                yield key, replace(project, reason=_reason(project, touching), left_out=left_out)
+
+
+def _is_around(project: Project, path: str) -> bool:
+    """Whether a file lies below the project's directories, and not below another's: prose does not count."""
+    owner = next((each for each in ancestry(parent(path)) if each in project.owners), None)
+    return owner in project.dirs and path not in project.foreign_files and not is_prose(path)
+
+
+def left_out_note(paths: Sequence[str]) -> str:
+    """What of a pull request a project was not taken to read, as a sentence for its comment."""
+    named = [f"`{path}`" for path in paths[:_NAMED]]
+    more = [f"{len(paths) - _NAMED} more"] if len(paths) > _NAMED else []
+    *first, last = [*named, *more]
+    listed = f"{', '.join(first)} and {last}" if first else last
+    return f"Changed below it and left out of what it reads: {listed}. The configuration names none of them."
 
 
 def _reason(project: Project, touching: list[str]) -> str:
@@ -234,7 +279,7 @@ def _moved_to(base: RepoView, merged: RepoView, directory: str) -> str | None:
 def _stateless(base: RepoView, merged: RepoView, changed: frozenset[str]) -> Iterator[Refusal]:
     """Changed directories that manage something, or that are not all there, and that no backend, caller or `modules/`
     accounts for."""
-    for directory in sorted({parent(path) for path in changed if _is_configuration(path)}):
+    for directory in sorted({parent(path) for path in changed if is_engine_file(path)}):
         facts = merged.modules.get(directory)
         if facts is None or facts.is_root or directory in base.roots:
             continue
@@ -247,5 +292,6 @@ def _stateless(base: RepoView, merged: RepoView, changed: frozenset[str]) -> Ite
             yield no_backend(directory)
 
 
-def _is_configuration(path: str) -> bool:
-    return is_terraform_file(path, "opentofu") or path.endswith((".tfvars", ".tfvars.json", LOCK_FILE))
+def is_engine_file(path: str) -> bool:
+    """Whether the engine reads this file by itself, or with the arguments that go with it."""
+    return is_terraform_file(path, "opentofu") or path.endswith((*VARIABLE_FILES, LOCK_FILE))

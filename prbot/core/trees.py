@@ -8,11 +8,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LINK = "120000"
 SUBMODULE = "160000"
 LOCK_FILE = ".terraform.lock.hcl"
+VARIABLE_FILES = (".tfvars", ".tfvars.json")
 _PROSE = (".md", ".markdown", ".rst", ".adoc")
 _PROSE_NAMES = ("LICENSE", "CODEOWNERS")
 _GLOB = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
@@ -25,6 +26,14 @@ class TreeEntry:
 
     mode: str
     blob: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A file's content under its Git id. Two blobs with the same id are the same: Git says so."""
+
+    id: str
+    content: bytes = field(compare=False, repr=False)
 
 
 Tree = Mapping[str, TreeEntry]

@@ -225,6 +225,7 @@ def _add_run(
             extra_args=list(command.extra_args) if command else [],
             verbose=command.verbose if command else False,
             reason=candidate.project.reason,
+            left_out=list(candidate.project.left_out),
             speculative=stands_before(tx, key, operation.pull),
             input_digest=candidate.input_digest,
             carries=candidate.carries,

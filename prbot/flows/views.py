@@ -10,7 +10,7 @@ from prbot.core import locks
 from prbot.core.comments.apply import AppliedProject, ApplyView
 from prbot.core.comments.plan import Lock, PlannedProject, PlanView, provisional
 from prbot.core.ids import ProjectKey
-from prbot.core.projects import Orphan
+from prbot.core.projects import Orphan, left_out_note
 from prbot.core.refusals import Refusal
 from prbot.core.rules import Rules
 from prbot.core.runs import RELEASABLE, Goal, RunStatus
@@ -68,13 +68,15 @@ def planned(tx: Session, run: Run) -> PlannedProject:
 
 def _notes(run: Run) -> tuple[str, ...]:
     found = []
-    left_out = narrowing(run.extra_args or ())
-    if left_out:
-        found.append(f"Made with `{' '.join(left_out)}`, so that it cannot be applied. Plan again without that.")
+    narrowed = narrowing(run.extra_args or ())
+    if narrowed:
+        found.append(f"Made with `{' '.join(narrowed)}`, so that it cannot be applied. Plan again without that.")
     elif run.extra_args:
         found.append(f"Made with `{' '.join(run.extra_args)}`, which goes into what an approval is for.")
     if run.comes_after:
         found.append(provisional([ProjectKey(run.repo, *each).label for each in run.comes_after]))
+    if run.left_out:
+        found.append(left_out_note(run.left_out))
     return (*found, *_state_note(run))
 
 

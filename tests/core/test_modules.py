@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prbot.core.hcl import BackendFacts, Blob, scan_file
+from prbot.core.hcl import BackendFacts, scan_file
 from prbot.core.modules import ModuleFacts, Problem, is_terraform_file, repo_view, terraform_blobs
-from prbot.core.trees import escaping_links, join, walk
+from prbot.core.trees import Blob, escaping_links, join, walk
 from tests.core.repos import RESOURCE, blob_id, call, root, tree_of, view_of
 
 
@@ -134,38 +134,6 @@ def test_tofu_files_count_for_opentofu_only_and_hide_their_namesake() -> None:
 
 def test_directories_of_fetched_modules_are_not_scanned() -> None:
     assert view_of({"a/.terraform/modules/x/main.tf": root()}).modules == {}
-
-
-@pytest.mark.parametrize(
-    ("expression", "reads", "root_reads"),
-    [
-        ('file("${path.module}/x.txt")', ("a/b/x.txt",), ()),
-        ('templatefile("${path.module}/../t/x.tpl", {})', ("a/t/x.tpl",), ()),
-        ('file("${path.root}/x.txt")', (), ("x.txt",)),
-        ('filebase64("x.bin")', (), ("x.bin",)),
-        ('file("${path.module}/files/${each.key}.json")', ("a/b/files",), ()),
-        ('"bash ${path.module}/run.sh now"', ("a/b/run.sh",), ()),
-        ('fileset("${path.module}/policies", "*.json")', ("a/b/policies",), ()),
-        ('file("/etc/hostname")', (), ()),
-        ('file("${path.module}/../../../x")', (), ()),
-        ('file("${path.module}/../${var.x}")', (), ()),
-        ("path.module", (), ()),
-    ],
-)
-def test_files_that_are_named_are_known(expression: str, reads: tuple[str, ...], root_reads: tuple[str, ...]) -> None:
-    found = facts(main__tf=f"locals {{\n  x = {expression}\n}}\n")
-    assert (found.reads, found.root_reads) == (reads, root_reads)
-
-
-def test_files_named_in_json_are_known() -> None:
-    found = facts(main__tf__json=json.dumps({"locals": {"x": '${file("y.txt")}', "z": "${path.module}/z"}}))
-    assert (found.reads, found.root_reads) == (("a/b/z",), ("y.txt",))
-
-
-def test_a_source_with_a_computed_end_ties_to_the_directory_it_must_be_in() -> None:
-    assert facts(main__tf=call("../modules/${var.which}")).reads == ("a/modules",)
-    document = {"module": {"it": {"source": "../modules/${var.which}"}}}
-    assert facts(main__tf__json=json.dumps(document)).reads == ("a/modules",)
 
 
 @pytest.mark.parametrize(

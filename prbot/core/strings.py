@@ -1,0 +1,84 @@
+"""The pieces of a configuration's text that may name a path.
+
+Looked for, not parsed: which of them are paths is told by the tree. Too much here ties a project to a file that it does
+not read; too little would let a change of what it reads pass without a plan.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from prbot.core.trees import Blob
+
+ANYTHING = "\0"
+"""In a pattern, what only an evaluation would tell."""
+
+_COMMENT = re.compile(r"^[ \t]*(?:#|//).*$", re.MULTILINE)
+_HEADER = re.compile(r'^[ \t]*[a-z_]+(?:[ \t]+"[^"\n]*")+[ \t]*\{', re.MULTILINE)
+_HERE = re.compile(r"\$\{\s*path\.(?:module|root|cwd)\s*\}")
+_COMPUTED = re.compile(r"[$%]\{[^{}]*\}")
+_FORMATTED = re.compile(r"%[sdvqt]")
+_BETWEEN = re.compile(r"[\s\"'`;|&<>()\[\]{},=:$%\\@#!]+")
+_QUOTED = re.compile(r'"([^"\n]{1,400})"')
+_WILD = re.compile(f"[*?{ANYTHING}]")
+_NESTED = 4
+_LONGEST = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a text may name."""
+
+    paths: frozenset[str] = frozenset()
+    """Files and directories, as written; with `*`, `?` and ANYTHING in them they are patterns."""
+    words: frozenset[str] = frozenset()
+    """Plain words within a longer text: a file perhaps, but no directory."""
+
+
+NOTHING = Said()
+
+
+def said(text: bytes) -> Said:
+    """All that a text may name. Where a name is computed, what stands before the computed part is named too."""
+    plain = _HEADER.sub("", _COMMENT.sub("", text.decode(errors="replace")))
+    here = _FORMATTED.sub(" ", _HERE.sub(".", plain))
+    collapsed = here
+    for _ in range(_NESTED):
+        collapsed = _COMPUTED.sub(ANYTHING, collapsed)
+    paths = {piece for piece in _pieces(here) if "/" in piece or "." in piece}
+    paths |= {piece for piece in _pieces(collapsed) if _WILD.search(piece)}
+    words: set[str] = set()
+    for quoted in _QUOTED.findall(here):
+        pieces = [*_pieces(quoted)]
+        if len(pieces) == 1:
+            paths |= {*pieces}
+        else:
+            words |= {piece for piece in pieces if "/" not in piece and "." not in piece}
+            paths |= {quoted} if "/" in quoted or "." in quoted else set()
+    return Said(frozenset(paths), frozenset(words))
+
+
+@lru_cache(maxsize=4096)
+def said_in(blob: Blob) -> Said:
+    """`said` of a file, remembered by its id."""
+    return said(blob.content)
+
+
+def together(texts: Iterable[Said]) -> Said:
+    every = [*texts]
+    return Said(frozenset().union(*(each.paths for each in every)), frozenset().union(*(each.words for each in every)))
+
+
+def is_pattern(piece: str) -> bool:
+    """Whether it may stand for more than one path."""
+    return _WILD.search(piece) is not None
+
+
+def _pieces(text: str) -> Iterator[str]:
+    for piece in _BETWEEN.split(text):
+        tidy = piece.lstrip("/")
+        if 0 < len(tidy) <= _LONGEST:
+            yield tidy
