@@ -21,12 +21,12 @@ def list_command(
     as_json: Annotated[bool, typer.Option("--json", help="JSON, one object a line.")] = False,
     config: Annotated[Path | None, typer.Option("--config", help="The settings file.")] = None,
 ) -> None:
-    """Every project that is held: by which pull request, since when, and who waits."""
-    from prbot.store import overview
+    """Every project that is held: by which pull request, since when, and who waits. And every orphaned one."""
+    from prbot.store import orphans, overview
     from prbot.wiring import open_database
 
     with open_database(config).read() as tx:
-        locks = overview.locks(tx)
+        locks, left = overview.locks(tx), orphans.every(tx)
     for lock in locks:
         place = {"repo": lock.project.repo, "dir": lock.project.dir, "workspace": lock.project.workspace}
         since = f"{lock.since:%Y-%m-%dT%H:%M:%SZ}"
@@ -38,3 +38,10 @@ def list_command(
                 f"{lock.project.repo}: {lock.project.label}  held by #{lock.holder} since {since}"
                 + (f", then {waiting}" if waiting else "")
             )
+    for row in left:
+        since = f"{row.since:%Y-%m-%dT%H:%M:%SZ}"
+        if as_json:
+            place = {"repo": row.repo, "dir": row.dir, "workspace": row.workspace}
+            print(json.dumps({**place, "orphaned_by": row.pull, "since": since}))
+        else:
+            print(f"{row.repo}: {row.project.label}  orphaned by #{row.pull} since {since}")

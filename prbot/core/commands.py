@@ -189,6 +189,8 @@ SPECS: tuple[Spec, ...] = (
     Spec("unlock", "Give up this pull request's locks, so that the next one in the queue gets its turn; once it is "
          "merged, give up what is not applied.", _CHOICE),
     Spec("cancel", "Stop what is running or queued here.", _CHOICE),
+    Spec("forget", "List an orphaned project no more, whose directory was removed; what it made stays as it is.",
+         _CHOICE),
     Spec("version", "Show the versions of prbot and of the engine."),
     Spec("help", "Show this."),
 )  # fmt: skip

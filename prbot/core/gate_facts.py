@@ -50,6 +50,8 @@ class Looked:
     """The files that do not merge, so that no project could be looked for."""
     refused: tuple[str, ...] = ()
     """The directories that cannot be planned as they are."""
+    removed: tuple[str, ...] = ()
+    """The projects whose directory is gone while their state may hold something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def _plan_record(plan: ShownPlan) -> dict[str, Any]:
         "shown_at": _time(plan.shown_at),
         "carries": plan.carries,
         "goal": plan.goal.value,
-        "moves_state": plan.moves_state,
+        "must_be_approved": plan.must_be_approved,
     }
 
 

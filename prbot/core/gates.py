@@ -116,9 +116,9 @@ def _planned(facts: GateFacts) -> Gate:
 
 # -- approved ---------------------------------------------------------------------------------------------------------
 def approvals_needed(rules: Rules, plan: ShownPlan | None) -> int:
-    """How many approvals a plan needs. One that differed after the merge, or that is made against another place of the
-    state, needs at least one, whatever the rules say."""
-    must_be_seen = plan is not None and (plan.goal is Goal.APPLY or plan.moves_state)
+    """How many approvals a plan needs. One that differed after the merge, that is made against another place of the
+    state, or that leaves a state behind, needs at least one, whatever the rules say."""
+    must_be_seen = plan is not None and (plan.goal is Goal.APPLY or plan.must_be_approved)
     return max(rules.approvals, 1) if must_be_seen else rules.approvals
 
 

@@ -35,6 +35,7 @@ NEEDS: Mapping[str, Needs] = MappingProxyType(
             "for the locks of one's own open pull request; "
             f"{FREES_ANY_LOCK} access for another's, and for what is merged and not applied",
         ),
+        "forget": Needs("maintain"),
         "help": Needs("read"),
         "version": Needs("read"),
     }

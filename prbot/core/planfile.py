@@ -136,7 +136,20 @@ def summarise(plan: Mapping[str, Any]) -> PlanSummary:
         terraform_version=_text(plan, "terraform_version") or "",
         format_version=version,
         warnings=tuple(_warnings(plan)),
+        remaining=_remaining(plan),
     )
+
+
+def _remaining(plan: Mapping[str, Any]) -> int | None:
+    """How many managed resources the planned state holds, in all modules."""
+    if "planned_values" not in plan:
+        return None
+    found, todo = 0, [object_at(object_at(plan, "planned_values"), "root_module")]
+    while todo:
+        module = todo.pop()
+        found += sum(each.get("mode") == "managed" for each in objects_at(module, "resources"))
+        todo.extend(objects_at(module, "child_modules"))
+    return found
 
 
 def is_complete(plan: Mapping[str, Any]) -> bool:

@@ -42,6 +42,8 @@ class PlanSummary:
     terraform_version: str
     format_version: str
     warnings: tuple[str, ...] = ()
+    remaining: int | None = None
+    """How many managed resources there are once it is carried out; None where the plan does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ class Orphan:
 
     dir: str
     moved_to: str | None
+    workspaces: tuple[str, ...] = ("default",)
+    """Those whose state stays behind with something in it, as far as one knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,8 @@ def discover(
             else:
                 refusals[key.dir] = refusal
         elif (moved_to := _moved_to(base, merged, key.dir)) or key.dir not in merged.modules:
-            orphans[key.dir] = Orphan(key.dir, moved_to)
+            spaces_of = orphans[key.dir].workspaces if key.dir in orphans else ()
+            orphans[key.dir] = Orphan(key.dir, moved_to, (*spaces_of, key.workspace))
         else:
             refusals[key.dir] = lost_its_backend(key.dir, merged.modules[key.dir].problems)
     refusals |= {refusal.dir: refusal for refusal in _stateless(base, merged, changed)}

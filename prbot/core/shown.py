@@ -29,8 +29,8 @@ class ShownPlan:
     """The run of an earlier plan whose approvals are good for this one as well; see `carries_over`."""
     goal: Goal = Goal.PLAN
     """APPLY for a plan made after the merge, in the merge commit: only an explicit approval can be for it."""
-    moves_state: bool = False
-    """It is made against another place of the state than the base's: that needs an approval, whatever the rules say."""
+    must_be_approved: bool = False
+    """An approval is needed whatever the rules say: its state is kept elsewhere than the base's, or left behind."""
 
 
 def short_fingerprint(fingerprint: str) -> str:

@@ -64,20 +64,22 @@ def told_apart(backend: BackendFacts | None) -> tuple[str, tuple[tuple[str, str]
 
 # -- what a pull request does to it -----------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class StateChange:
+class Places:
     """Where a project's state is kept before a pull request and after it, in words. Nobody moves what is in it."""
 
     before: str
+    """Empty for a project that is new."""
     after: str
 
+    @property
+    def differ(self) -> bool:
+        return bool(self.before) and self.before != self.after
 
-def state_change(base: RepoView, merged: RepoView, directory: str, workspace: str) -> StateChange | None:
-    """What changes of where the state of a root module is kept; None when nothing does, or when it is a new one."""
-    before, after = base.modules.get(directory), merged.modules.get(directory)
-    if before is None or after is None or not (before.is_root and after.is_root):
-        return None
-    places = (_place(before, workspace), _place(after, workspace))
-    return StateChange(*places) if places[0] != places[1] else None
+
+def place(view: RepoView, directory: str, workspace: str) -> str:
+    """Where the state of a root module is kept, in words; empty where there is no root module."""
+    facts = view.modules.get(directory)
+    return _place(facts, workspace) if facts is not None and facts.is_root else ""
 
 
 def _place(facts: ModuleFacts, workspace: str) -> str:
@@ -109,7 +111,7 @@ def _shown(value: str) -> str:
 class Against:
     """What state a plan was made against: by the code, and by the backend that was initialised."""
 
-    change: StateChange | None
+    places: Places | None
     backend: str
     """As a seal has it: a keyed digest."""
     key: str
@@ -119,12 +121,12 @@ class Against:
 def elsewhere(one: Against, other: Against) -> bool:
     """Whether two plans of a project are known to be made against states that are kept in different places."""
     comparable = one.key == other.key and one.backend and other.backend
-    return one.change != other.change or bool(comparable and one.backend != other.backend)
+    return one.places != other.places or bool(comparable and one.backend != other.backend)
 
 
-def told(change: StateChange, state: StatePosition | None) -> str:
-    """What people must know of a change before they approve it. `state` is what was found at the new place, where a
-    plan was made."""
+def told(places: Places, state: StatePosition | None) -> str:
+    """What people must know of places that differ before they approve that. `state` is what was found at the new one,
+    where a plan was made."""
     if state is None:
         found = "Nobody has looked yet at what is there."
     elif state.lineage is None:
@@ -132,7 +134,7 @@ def told(change: StateChange, state: StatePosition | None) -> str:
     else:
         found = f"There is a state already (serial {state.serial}): the plan is made against that one."
     return (
-        f"This pull request changes where the state is kept, from {change.before} to {change.after}. {found} "
+        f"This pull request changes where the state is kept, from {places.before} to {places.after}. {found} "
         "The old state stays where it is, and nothing manages what is in it any more. To keep managing that, move the "
         "state first (`terraform init -migrate-state`) and plan again. At least one approval is needed for this, "
         "whatever the rules say."

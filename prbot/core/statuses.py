@@ -60,6 +60,8 @@ def _plan_total(looked: Looked | None, members: Sequence[Member], url: str, pref
     unplanned = [each.label for each in members if each.status not in HAS_PLAN]
     if unplanned:
         return status("pending", f"type `{prefix} plan`: there is no plan of {', '.join(unplanned)}")
+    if looked.removed and not any(each.counts != words.NOTHING for each in members):
+        return status("success", f"leaves behind what is made of {', '.join(looked.removed)}; see the comment")
     if not members:
         return status("success", NO_PROJECT)
     return status("success", words.in_words(words.total(each.counts for each in members)))

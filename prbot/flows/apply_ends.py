@@ -17,6 +17,7 @@ from prbot.flows.approved import forget
 from prbot.flows.endings import recorded
 from prbot.flows.locks import give_up
 from prbot.flows.nudge import report_soon
+from prbot.flows.orphans import brought_back
 from prbot.flows.plan import describe
 from prbot.flows.services import Services
 from prbot.flows.steps import Made, kept_summary
@@ -183,6 +184,7 @@ def applied_and_over(services: Services, tx: Session, run: Run) -> None:
         facts={"result": "clean" if left == "clean" else "differences" if left else "not checked"},
     )
     tx.add(run)
+    brought_back(services, tx, run)
     give_up(services, tx, run.project, run.pull)
     tx.flush()
     admit_runs(services, tx)
@@ -214,6 +216,7 @@ def _finish(services: Services, tx: Session, run: Run, held: slots.Held, ending:
         _plan_what_is_left(services, tx, run)
     slots.free(tx, held)
     if ending is RunStatus.NO_CHANGES:
+        brought_back(services, tx, run)
         give_up(services, tx, run.project, run.pull)
     tx.flush()
     admit_runs(services, tx)
@@ -260,7 +263,7 @@ def another_attempt(services: Services, failed: Run, operation: Operation) -> Ru
         reference=failed.reference,
         attempt=failed.attempt + 1,
         comes_after=failed.comes_after,
-        state_change=failed.state_change,
+        state_places=failed.state_places,
         input_digest=failed.input_digest,
         created_at=services.clock.now(),
     )

@@ -21,6 +21,7 @@ from prbot.flows.approving import approve
 from prbot.flows.asks import Ask, answer, refuse
 from prbot.flows.giving_up import cancel, unlock
 from prbot.flows.heard import heard
+from prbot.flows.orphans import forget
 from prbot.flows.services import Services
 from prbot.store import inbox, runs
 from prbot.store.tables import Post
@@ -161,6 +162,7 @@ ACTS: Mapping[str, Callable[[Services, Ask], None]] = {
     "approve": approve,
     "unlock": unlock,
     "cancel": cancel,
+    "forget": forget,
     "help": _help,
     "version": _version,
 }

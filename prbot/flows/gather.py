@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +20,7 @@ from prbot.core.pulls import Commit, Pull, Review, Role
 from prbot.core.refusals import Refusal
 from prbot.core.runs import Goal, RunStatus
 from prbot.core.shown import ShownPlan
+from prbot.core.states import Places
 from prbot.core.unplanned import narrowing
 from prbot.core.unread import without_unread
 from prbot.flows.locks import queue_of
@@ -109,7 +112,8 @@ def gate_facts(
     rules = services.rules(pull.key.repo)
     reviews = services.forge.reviews(pull.key)
     with services.db.read() as tx:
-        projects = [each for each in project_facts(tx, pull) if only is None or each.project == only]
+        concerned = [*project_facts(tx, pull), *_removed(tx, pull)]
+        projects = [each for each in concerned if only is None or each.project == only]
         explicit = [
             ExplicitApproval(row.user, row.user_is_bot, row.run, row.fingerprint, row.at, row.comment_id)
             for row in tx.exec(select(Approval).where(Approval.repo == pull.key.repo, Approval.pull == pull.key.number))
@@ -202,13 +206,31 @@ def _facts_of(tx: Session, every: Sequence[Run], run: Run) -> ProjectFacts:
     )
 
 
+def _removed(tx: Session, pull: Pull) -> list[ProjectFacts]:
+    """The projects that an open pull request removes while their state may hold something: nothing is planned of them,
+    and whoever approves approves that it is left behind. Shown they are since a comment first said just that."""
+    whole = [each for each in runs.operations(tx, pull.key) if each.goal is Goal.PLAN and each.whole]
+    if pull.merged or not whole or not whole[-1].orphans:
+        return []
+    now = whole[-1]
+    same = [o for o in whole if (o.head_sha, o.base_branch, o.orphans) == (now.head_sha, now.base_branch, now.orphans)]
+    shown = min((each.shown_at for each in same if each.shown_at is not None), default=None)
+    digest = hashlib.sha256(json.dumps(now.orphans, sort_keys=True).encode()).hexdigest()
+    plan = ShownPlan(same[0].id, now.head_sha, f"orphans:{digest}", shown, must_be_approved=True)
+    keys = [ProjectKey(pull.key.repo, each["dir"], name) for each in now.orphans for name in each["workspaces"]]
+    return [ProjectFacts(project=key, status=RunStatus.NO_CHANGES, plan=plan) for key in keys]
+
+
 def looked_at(tx: Session, pull: PullKey, head_sha: str, base_branch: str) -> Looked | None:
     """What was found when the pull request was last looked at whole; None if that was another head or base branch."""
     whole = [each for each in runs.operations(tx, pull) if each.goal is Goal.PLAN and each.whole]
     if not whole or (whole[-1].head_sha, whole[-1].base_branch) != (head_sha, base_branch):
         return None
     refused = sorted({str(each["dir"]) for each in whole[-1].refusals or ()})
-    return Looked(tuple(whole[-1].conflict or ()), tuple(refused))
+    removed = [
+        ProjectKey(pull.repo, each["dir"], name).label for each in whole[-1].orphans for name in each["workspaces"]
+    ]
+    return Looked(tuple(whole[-1].conflict or ()), tuple(refused), tuple(removed))
 
 
 def affected(tx: Session, pull: PullKey) -> set[ProjectKey]:
@@ -232,5 +254,5 @@ def reference_of(every: Sequence[Run], run: Run) -> Run | None:
 
 
 def shown_plan(run: Run) -> ShownPlan:
-    moves = run.state_change is not None
+    moves = run.state_places is not None and Places(**run.state_places).differ
     return ShownPlan(run.id, run.head_sha, run.fingerprint, run.shown_at, run.carries, run.goal, moves)

@@ -13,9 +13,8 @@ from prbot.core.inputs import input_digest
 from prbot.core.projects import Project, project_at
 from prbot.core.pulls import Pull
 from prbot.core.runs import Goal, RunStatus
-from prbot.core.states import state_change
 from prbot.core.unplanned import narrowing
-from prbot.flows import gather
+from prbot.flows import gather, orphans
 from prbot.flows.admission import admit_runs
 from prbot.flows.locks import claim, give_up, plans_of
 from prbot.flows.nudge import look_at, report_soon
@@ -23,6 +22,7 @@ from prbot.flows.plan import supersede
 from prbot.flows.services import Services
 from prbot.ports import Merged, Transient
 from prbot.store import inbox, runs
+from prbot.store.orphans import of as is_orphaned
 from prbot.store.tables import Operation, PullRow, Run
 
 
@@ -46,7 +46,11 @@ def merged(services: Services, pull: Pull) -> None:
     position = services.git.first_parent_position(pull.repo, merge_sha)
     with services.db.write() as tx:
         supersede_open_plans(services, tx, pull)
-        changed = [key for key, each in projects.items() if _needs_apply(services, plans.get(key), each, change, pull)]
+        changed = [
+            key
+            for key, each in projects.items()
+            if _needs_apply(services, plans.get(key), each, change, pull) or is_orphaned(tx, key)
+        ]
         needed = {key: projects[key] for key in dependencies.with_readers(changed, reads)}
         for key in plans.keys() - needed.keys():
             give_up(services, tx, key, pull.key.number)
@@ -56,8 +60,9 @@ def merged(services: Services, pull: Pull) -> None:
         for key in sorted(needed):
             run = _add_run(services, tx, operation, pull, needed[key], plans.get(key), change, position)
             run.comes_after = [[each.dir, each.workspace] for each in reads[key] if each in needed]
-            moved = state_change(change.before, change.after, key.dir, key.workspace)
-            run.state_change = asdict(moved) if moved else None
+            run.state_places = asdict(orphans.places(tx, change, key))
+        removed = orphans.with_what_stays(tx, pull.key.repo, change.selection).orphans
+        orphans.left_behind(services, tx, pull, change, removed)
         tx.flush()
         _plan_others_anew(services, tx, pull, set(needed))
         admit_runs(services, tx)

@@ -18,10 +18,10 @@ from prbot.core.projects import Project, Selection
 from prbot.core.pulls import Pull
 from prbot.core.runs import BUSY, NEXT, Goal, RunStatus
 from prbot.core.shown import carries_over
-from prbot.core.states import StateChange, elsewhere, state_change
+from prbot.core.states import Places, elsewhere
 from prbot.core.unread import readable
 from prbot.core.wanted import NoSuchProject, Wanted, all_but, for_command
-from prbot.flows import gather, report
+from prbot.flows import gather, orphans, report
 from prbot.flows.admission import admit_runs
 from prbot.flows.endings import recorded
 from prbot.flows.locks import claim, claimed_by, give_up, stands_before
@@ -60,7 +60,8 @@ class Candidate:
     carries: str | None
     reads: tuple[ProjectKey, ...] = ()
     """The other projects of the pull request that it reads."""
-    state_change: StateChange | None = None
+    places: Places | None = None
+    """Where its state is kept on the base and in the merge result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,9 @@ def start(services: Services, pull: Pull, asked: Asked) -> None:
     if projects is None:
         return
     candidates = tuple(_candidates(services, pull, asked, change, merged, projects))
-    _record(services, pull, asked, Found(base, (), merged.commit, merged.tree, change.selection, candidates))
+    with services.db.read() as tx:
+        selection = orphans.with_what_stays(tx, pull.key.repo, change.selection)
+    _record(services, pull, asked, Found(base, (), merged.commit, merged.tree, selection, candidates))
 
 
 def _meant(services: Services, pull: Pull, asked: Asked, change: gather.Change) -> Sequence[Project] | None:
@@ -134,8 +137,9 @@ def _candidates(
             extra_args=asked.command.extra_args if asked.command else (),
         )
         carries = previous.id if previous is not None and same else None
-        moved = state_change(change.before, change.after, project.key.dir, project.key.workspace)
-        yield Candidate(project, digest, carries, reads[project.key], moved)
+        with services.db.read() as tx:
+            places = orphans.places(tx, change, project.key)
+        yield Candidate(project, digest, carries, reads[project.key], places)
 
 
 def keep_pusher(services: Services, pull: Pull) -> None:
@@ -230,7 +234,7 @@ def _add_run(
             input_digest=candidate.input_digest,
             carries=candidate.carries,
             comes_after=[[other.dir, other.workspace] for other in candidate.reads],
-            state_change=asdict(candidate.state_change) if candidate.state_change else None,
+            state_places=asdict(candidate.places) if candidate.places else None,
             created_at=services.clock.now(),
         )
     )

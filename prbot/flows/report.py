@@ -12,6 +12,7 @@ from prbot.core.approvals import Refusal
 from prbot.core.comments import replies
 from prbot.core.comments.apply import apply_document
 from prbot.core.comments.blocks import Document
+from prbot.core.comments.orphans import Left, orphans_document
 from prbot.core.comments.plan import plan_document
 from prbot.core.comments.split import split
 from prbot.core.gate_facts import facts_digest
@@ -24,7 +25,7 @@ from prbot.flows import checks, deployments, gather, sending, views
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
 from prbot.ports import Transient, Unavailable
-from prbot.store import posts, runs
+from prbot.store import orphans, posts, runs
 from prbot.store.tables import Operation, PullRow, Run
 
 TOO_EARLY = frozenset({Refusal.NOT_SHOWN, Refusal.BEFORE_PLAN, Refusal.SAME_SECOND})
@@ -82,6 +83,7 @@ def want_all(
     for operation in every:
         if operation.goal is Goal.APPLY:
             _want_apply_comment(services, tx, pull, operation)
+    _want_orphans_comment(services, tx, pull)
     applies = runs.of_pull(tx, pull.key, Goal.APPLY)
     if applies:
         members = views.members_of(runs.latest(applies).values(), applies)
@@ -184,6 +186,15 @@ def _want_apply_comment(services: Services, tx: Session, pull: PullRow, operatio
     want_comment(services, tx, pull.key, operation.comment_key, apply_document(view), operation.id)
 
 
+def _want_orphans_comment(services: Services, tx: Session, pull: PullRow) -> None:
+    rows = orphans.of_merge(tx, pull.key)
+    if rows:
+        left = [Left(row.project, row.reason) for row in rows]
+        merge, before, prefix = rows[0].merge_sha, rows[0].before_sha, services.identity.prefixes[0]
+        document = orphans_document(left, merge, before, pull.base_branch, prefix)
+        want_comment(services, tx, pull.key, "orphans", document)
+
+
 # -- the gate ---------------------------------------------------------------------------------------------------------
 def _gate_now(services: Services, row: PullRow) -> tuple[Status | None, list[str]]:
     """The gate's status, and who approved before the plan was there to be seen."""
@@ -269,6 +280,9 @@ def _mark_shown(services: Services, pull: PullKey) -> None:
             if operation.comment_shows != _shows(operation, runs.of_operation(tx, operation.id)):
                 continue  # something newer came up meanwhile, and is not shown yet
             at = max(post.posted_at for post in live if post.posted_at)
+            if operation.shown_at is None:
+                operation.shown_at, changed = at, True
+                tx.add(operation)
             for run in runs.of_operation(tx, operation.id):
                 if run.fingerprint and run.shown_at is None:
                     run.shown_at, changed = at, True

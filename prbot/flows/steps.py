@@ -20,7 +20,7 @@ from prbot.core.redact import Redactor
 from prbot.core.rule_sets import RuleSet
 from prbot.core.rules import Rules
 from prbot.core.runs import Goal
-from prbot.core.states import Against, StateChange
+from prbot.core.states import Against, Places
 from prbot.disk import remove
 from prbot.flows import gather
 from prbot.flows.given import for_init, given_for, in_place, masking
@@ -168,16 +168,16 @@ def seal_of(run: Run) -> Seal | None:
     )
 
 
-def state_change_of(run: Run) -> StateChange | None:
-    """What the pull request changes of where the run's state is kept."""
-    return StateChange(**run.state_change) if run.state_change else None
+def places_of(run: Run) -> Places | None:
+    """Where the run's state is kept on the base and in the merge result; None where that was not noted."""
+    return Places(**run.state_places) if run.state_places else None
 
 
 def against(run: Run, seal: Seal | None = None) -> Against:
     """What state a run's plan was made against: the one that its row keeps, or one that was just made."""
     kept = seal or seal_of(run)
     key, backend = (kept.fingerprint.partition(":")[0], kept.backend) if kept is not None else ("", "")
-    return Against(state_change_of(run), backend, key)
+    return Against(places_of(run), backend, key)
 
 
 def counts_of(run: Run) -> Counts:

@@ -19,7 +19,7 @@ from prbot.core.statuses import Member
 from prbot.core.unplanned import narrowing
 from prbot.flows.locks import queue_of
 from prbot.flows.order import read_too_early
-from prbot.flows.steps import counts_of, differences_of, seal_of, state_change_of
+from prbot.flows.steps import counts_of, differences_of, places_of, seal_of
 from prbot.store import runs
 from prbot.store.outputs import read as read_output
 from prbot.store.tables import Operation, PullRow, Run
@@ -37,7 +37,7 @@ def plan_view(
         base_sha=operation.base_sha,
         projects=tuple(planned(tx, run) for run in runs.of_operation(tx, operation.id)),
         refusals=tuple(Refusal(**each) for each in operation.refusals or ()),
-        orphans=tuple(Orphan(**each) for each in operation.orphans or ()),
+        orphans=tuple(Orphan(**{**each, "workspaces": tuple(each["workspaces"])}) for each in operation.orphans or ()),
         reviewers=tuple(reviewers),
         notes=tuple(operation.notes or ()),
         applies_by_itself=rules.apply == "auto",
@@ -81,8 +81,8 @@ def _notes(run: Run) -> tuple[str, ...]:
 
 
 def _state_note(run: Run) -> tuple[str, ...]:
-    change, seal = state_change_of(run), seal_of(run)
-    return (told(change, seal.state if seal is not None else None),) if change is not None else ()
+    places, seal = places_of(run), seal_of(run)
+    return (told(places, seal.state if seal is not None else None),) if places is not None and places.differ else ()
 
 
 def lock_of(tx: Session, project: ProjectKey, pull: int) -> Lock | None:

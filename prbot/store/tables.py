@@ -162,6 +162,8 @@ class Operation(SQLModel, table=True):
     """Which comment shows it; empty until one does."""
     comment_shows: str = _text()
     """Digest of the outcomes that this comment is about: other outcomes get a comment of their own."""
+    shown_at: datetime | None = _when(nullable=True)
+    """When the comment that shows it was complete for the first time, by the forge's clock."""
     created_at: datetime = _when()
 
 
@@ -219,8 +221,8 @@ class Run(SQLModel, table=True):
     """How often the state moved between its plan and its apply, so that it began anew."""
     comes_after: list[list[str]] = _json()
     """For an apply: the projects (directory, workspace) of the same merge that it reads, which are applied first."""
-    state_change: dict[str, Any] | None = _json()
-    """Where the state was and where the pull request puts it, when the two differ."""
+    state_places: dict[str, Any] | None = _json()
+    """Where the state is kept on the base and in the merge result (prbot.core.states.Places)."""
     left_out: list[str] = _json()
     """Paths that were left out on purpose of what the project reads, for the comment."""
     input_digest: str = ""
@@ -300,10 +302,17 @@ class OrphanRow(SQLModel, table=True):
     merge_sha: str
     before_sha: str
     """The base branch's commit just before: its configuration is there."""
+    place: str = _text()
+    """Where its state is kept, in words."""
     since: datetime = _when()
     ended_at: datetime | None = _when(nullable=True)
     ended_by: str = ""
     reason: str = _text()
+    """What has become of it, for people; empty while it is orphaned."""
+
+    @property
+    def project(self) -> ProjectKey:
+        return ProjectKey(self.repo, self.dir, self.workspace)
 
 
 class Slot(SQLModel, table=True):

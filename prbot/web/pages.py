@@ -9,7 +9,7 @@ from flask import Blueprint, Response, abort, render_template, request
 
 from prbot.core.ids import PullKey
 from prbot.flows.services import Services
-from prbot.store import overview
+from prbot.store import orphans, overview
 from prbot.store.tables import PullRow, Run
 from prbot.web.problems import problem
 
@@ -30,7 +30,8 @@ def blueprint(services: Services) -> Blueprint:
     def index() -> str:
         with services.db.read() as tx:
             pulls, runs, locks = overview.recent_pulls(tx), overview.recent_runs(tx), overview.locks(tx)
-        return render_template("index.html", pulls=pulls, runs=runs, locks=locks)
+            left = [(row, row.project.label) for row in orphans.every(tx)]
+        return render_template("index.html", pulls=pulls, runs=runs, locks=locks, orphans=left)
 
     @web.get("/pulls/<owner>/<repo>/<int:number>")
     def pull(owner: str, repo: str, number: int) -> str:

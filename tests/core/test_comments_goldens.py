@@ -12,6 +12,7 @@ from prbot.core.comments import replies
 from prbot.core.comments.apply import CLEAN, AppliedProject, ApplyView, apply_document
 from prbot.core.comments.blocks import Document
 from prbot.core.comments.diff import extract_changes
+from prbot.core.comments.orphans import Left, orphans_document
 from prbot.core.comments.plan import Lock, PlannedProject, PlanView, plan_document
 from prbot.core.comments.split import split
 from prbot.core.comparison import EntryDifference
@@ -172,6 +173,16 @@ COMMENTS: dict[str, Document] = {
     "reply_version": replies.version_reply("0.1.0", "terraform 1.11.4"),
     "reply_unlocked": replies.unlocked([replies.Freed("net", 12), replies.Freed("dns")]),
     "reply_nothing_affected": replies.nothing_affected("main"),
+    "orphans": orphans_document(
+        [
+            Left(ProjectKey("acme/infra", "net")),
+            Left(ProjectKey("acme/infra", "net", "staging")),
+            Left(ProjectKey("acme/infra", "old"), "forgotten by `@mo`"),
+        ],
+        "3" * 40,
+        "4" * 40,
+        "main",
+    ),
     "notice_your_turn": replies.your_turn(["dns", "net"], after=12),
     "notice_overtaken": replies.overtaken(["net"], 9),
     "notice": replies.notice("Plan approved", ["@bo approved `7f3a9c21` for net."]),

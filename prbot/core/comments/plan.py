@@ -101,13 +101,10 @@ def plan_document(view: PlanView) -> Document:
 def _headline(view: PlanView) -> str:
     every = view.projects
     if not every:
-        refused = view.refusals
-        return (
-            f"Plan refused for {listed([code(each.dir) for each in refused[:_NAMED]])}"
-            + (f" and {len(refused) - _NAMED} more" if len(refused) > _NAMED else "")
-            if refused
-            else "Plan: no project is affected"
-        )
+        if view.refusals:
+            return f"Plan refused for {_named([each.dir for each in view.refusals])}"
+        gone = [each.dir for each in view.orphans]
+        return f"Plan: {_named(gone)} removed" if gone else "Plan: no project is affected"
     if any(each.status in _UNDER_WAY for each in every):
         return f"Planning {plural(len(every), 'project')}"
     failed = [each for each in every if each.status in _FAILED]
@@ -116,6 +113,11 @@ def _headline(view: PlanView) -> str:
     counts = words.total(each.counts for each in every)
     where = f" in {len(every)} projects" if len(every) > 1 else ""
     return f"Plan: {words.in_words(counts)}{where}"
+
+
+def _named(dirs: Sequence[str]) -> str:
+    more = f" and {len(dirs) - _NAMED} more" if len(dirs) > _NAMED else ""
+    return listed([code(each) for each in dirs[:_NAMED]]) + more
 
 
 def _row(project: PlannedProject) -> tuple[str, ...]:
@@ -169,9 +171,13 @@ def _orphan_note(orphan: Orphan) -> str:
         return (
             f"🗂️ {code(orphan.dir)} is gone; its state now belongs to {code(orphan.moved_to)}, and nothing is destroyed."
         )
+    if not orphan.workspaces:
+        return f"🗂️ {code(orphan.dir)} is gone, and nothing is left in its state."
+    named = listed([code(ProjectKey("", orphan.dir, name).label) for name in orphan.workspaces])
     return (
-        f"🗂️ {code(orphan.dir)} is gone, and what it made is left as it is: a merge does not destroy it. "
-        "Bring the directory back to change or destroy it."
+        f"🗂️ {code(orphan.dir)} is gone, and what it made is left as it is: a merge does not destroy it. After the "
+        f"merge nothing manages it, and {named} is listed as orphaned until it is brought back, or forgotten by "
+        "command. That needs an approval, whatever the rules say."
     )
 
 
@@ -220,6 +226,14 @@ def _next_steps(view: PlanView) -> Iterator[str]:
         yield f"- Push a fix for what failed, or type `{prefix} plan` to try again."
     if view.refusals:
         yield "- Change what is refused as it says above, and push."
+    left = [each for each in view.orphans if each.workspaces and each.moved_to is None]
+    if left:
+        named = listed([code(each.dir) for each in left])
+        yield (
+            f"- To destroy what {named} made: do not merge this. Remove the resources in a pull request that keeps the "
+            "directory and its backend; once that is applied, remove the directory."
+        )
+        yield f"- To leave what {named} made behind: approve this pull request by a review, and merge."
     if ready:
         named = " or ".join(
             dict.fromkeys(f"`{prefix} approve {short_fingerprint(each.fingerprint)}`" for each in ready)
@@ -231,9 +245,9 @@ def _next_steps(view: PlanView) -> Iterator[str]:
             if view.applies_by_itself
             else f"- To apply: merge, and type `{prefix} apply`."
         )
-    elif view.projects and all(each.status is RunStatus.NO_CHANGES for each in view.projects):
+    elif view.projects and not left and all(each.status is RunStatus.NO_CHANGES for each in view.projects):
         yield "- There is nothing to apply: review and merge as usual."
-    elif not view.projects and not view.refusals and not view.orphans:
+    elif not view.projects and not view.refusals and not left:
         yield "- Nothing is planned, and so nothing will be applied."
     if any(each.speculative for each in view.projects):
         yield "- A speculative plan cannot be applied. It is made again, by itself, when nothing is before it any more."

@@ -36,12 +36,12 @@ def _list(name: str) -> sa.Column[Any]:
 
 _ADDED = {
     "prbot_inbox": (_count("attempts"), _when("retry_at")),
-    "prbot_operation": (_word("base_branch"), _list("notes")),
+    "prbot_operation": (_word("base_branch"), _list("notes"), _when("shown_at")),
     "prbot_run": (
         _when("applying_at"),
         _count("stale_tries"),
         _list("comes_after"),
-        _list("state_change"),
+        _list("state_places"),
         _list("left_out"),
         _word("ended_by"),
     ),
@@ -83,6 +83,7 @@ def upgrade() -> None:
         sa.Column("pull", sa.Integer(), nullable=False),
         sa.Column("merge_sha", _TEXT, nullable=False),
         sa.Column("before_sha", _TEXT, nullable=False),
+        sa.Column("place", sa.Text(), nullable=False),
         sa.Column("since", prbot.store.database.UtcDateTime(), nullable=False),
         _when("ended_at"),
         sa.Column("ended_by", _TEXT, nullable=False),
