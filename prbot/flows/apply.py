@@ -52,7 +52,8 @@ def execute(services: Services, run_id: str, held: slots.Held) -> None:
             if not made.summary.applyable:
                 ended(services, run, held, Outcome(RunStatus.NO_CHANGES, made=made, plan_key=_kept(work, made)))
                 return
-            facts = _facts(services, pull, base, run)
+            pull = services.forge.pull(run.pull_key)  # again: the base may have been turned back while it was planned
+            facts = _facts(services, pull, gather.fetched(services, pull), run)
             report = evaluate(facts)
             decision = _decide(services, run, reference, made, facts, report)
             if decision.action == "apply" and phase == "plan":  # its gates were met only just now

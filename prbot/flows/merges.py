@@ -17,6 +17,7 @@ from prbot.core.unplanned import narrowing
 from prbot.flows import gather, orphans
 from prbot.flows.admission import admit_runs
 from prbot.flows.locks import claim, give_up, plans_of
+from prbot.flows.merge_turn import let_earlier_go_first
 from prbot.flows.nudge import look_at, report_soon
 from prbot.flows.plan import supersede
 from prbot.flows.services import Services
@@ -31,13 +32,15 @@ def merged(services: Services, pull: Pull) -> None:
     merge_sha = pull.merge_sha
     if merge_sha is None:
         raise Transient("the forge says merged, and not yet as which commit", retry_after=2)
+    with services.db.read() as tx:
+        if any(each.goal is Goal.APPLY for each in runs.operations(tx, pull.key)):
+            return
     gather.fetched(services, pull)
     before = base_before_merge(services, pull, merge_sha)
+    let_earlier_go_first(services, pull, before)
     change = gather.change_between(services, pull.repo, before, merge_sha)
     with services.db.read() as tx:
         plans = runs.newest(runs.of_pull(tx, pull.key, Goal.PLAN))
-        if any(each.goal is Goal.APPLY for each in runs.operations(tx, pull.key)):
-            return
     projects = {project.key: project for project in change.selection.projects}
     for key in plans.keys() - projects.keys():
         if key.dir in change.after.roots:

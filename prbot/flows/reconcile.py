@@ -128,7 +128,7 @@ def _reconcile(services: Services, rounds: Rounds, repo: str) -> None:
     for pull, row in reversed(_moved(services, repo, seen.since)):
         looked_at.add(pull.key)
         if pull.key.number not in busy:  # else what waits is handled first, and may be all there is
-            _catch_up(services, pull, row, seen.since)
+            catch_up(services, pull, row, seen.since)
     if repo not in rounds.checked:
         _check_holders(services, repo, looked_at, seen.since)
         _ask_again(services, rounds, repo, seen.since)
@@ -178,7 +178,7 @@ def _has_moved(pull: Pull, row: PullRow | None, since: datetime | None) -> bool:
 
 
 # -- one pull request -------------------------------------------------------------------------------------------------
-def _catch_up(services: Services, pull: Pull, row: PullRow | None, since: datetime | None) -> None:
+def catch_up(services: Services, pull: Pull, row: PullRow | None, since: datetime | None) -> None:
     """Put what was missed of a pull request into its inbox."""
     old = since is not None and pull.created_at <= since
     changes = _changes(services, pull, row, old=old)
@@ -258,7 +258,7 @@ def _check_holders(services: Services, repo: str, looked_at: set[PullKey], since
         with services.db.read() as tx:
             row = tx.get_one(PullRow, (key.repo, key.number))
         try:
-            _catch_up(services, services.forge.pull(key), row, since)
+            catch_up(services, services.forge.pull(key), row, since)
         except NotFound:
             with services.db.write() as tx:
                 gone = PullEvent("gone", row.repository, key, "", row.head_sha)

@@ -102,8 +102,8 @@ def test_polling_alone_walks_the_whole_story_of_the_main_job(tmp_path: Path) -> 
         assert "Applied" in pull.next_comment()
         assert infra.state("net") == {"v": "2"}
         assert app.holder("net") is None
+        app.settle()  # a status follows its comment
         assert pull.status("prbot/apply")["state"] == "success"
-        app.settle()
         assert [each["action"] for each in app.audit()].count("command.accepted") == 1
         assert not [each for each in app.world.deliveries if each.status_code == 202]
 
