@@ -244,6 +244,15 @@ def _touched(view: RepoView, changed: frozenset[str], spaces: Workspaces) -> Ite
                 yield key, replace(project, reason=_reason(project, touching), left_out=left_out)
 
 
+def known_workspaces(
+    tried: Collection[ProjectKey], sure: Collection[ProjectKey], views: Sequence[RepoView]
+) -> frozenset[ProjectKey]:
+    """The projects whose workspaces are looked at besides the default one: those that are sure, and of those that were
+    merely tried the ones with variables of their own. A name that somebody once mistyped is none of these."""
+    files = ((key, below(key.dir, _var_file(key.workspace))) for key in tried)
+    return frozenset(sure) | {key for key, file in files if any(file in view.tree for view in views)}
+
+
 def _is_around(project: Project, path: str) -> bool:
     """Whether a file lies below the project's directories, and not below another's: prose does not count."""
     owner = next((each for each in ancestry(parent(path)) if each in project.owners), None)

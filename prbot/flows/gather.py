@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from sqlmodel import Session, select
@@ -15,7 +15,7 @@ from prbot.core.branches import governed
 from prbot.core.gate_facts import GateFacts, Looked, ProjectFacts
 from prbot.core.ids import ProjectKey, PullKey, Repo
 from prbot.core.modules import Product, RepoView, repo_view, terraform_blobs
-from prbot.core.projects import Project, Selection, discover
+from prbot.core.projects import Project, Selection, discover, known_workspaces
 from prbot.core.pulls import Commit, Pull, Review, Role
 from prbot.core.refusals import Refusal
 from prbot.core.runs import Goal, RunStatus
@@ -40,6 +40,8 @@ class Change:
     before: RepoView
     after: RepoView
     selection: Selection
+    known: frozenset[ProjectKey] = frozenset()
+    """Projects in workspaces besides the default one that are looked at without being named."""
 
 
 def fetched(services: Services, pull: Pull, more: Sequence[str] = ()) -> str:
@@ -62,21 +64,24 @@ def fetch(services: Services, repo: Repo, shas: Sequence[str], refs: Sequence[st
         services.git.fetch(repo, shas=shas, refs=refs, token=other)
 
 
-def change_between(services: Services, repo: Repo, base: str, commit: str) -> Change:
-    """What `commit` changes on `base`, both in the mirror."""
+def change_between(
+    services: Services, repo: Repo, base: str, commit: str, named: Collection[ProjectKey] = ()
+) -> Change:
+    """What `commit` changes on `base`, both in the mirror. `named` are projects that people named for it."""
     product: Product = "opentofu" if services.engine.version().product == "opentofu" else "terraform"
     old, new = services.git.tree(repo, base), services.git.tree(repo, commit)
     wanted = terraform_blobs(old, product) | terraform_blobs(new, product)
     blobs = services.git.blobs(repo, sorted(wanted))
     before, after = repo_view(old, blobs, product), repo_view(new, blobs, product)
     with services.db.read() as tx:
-        known = runs.known_projects(tx, repo.name)
+        tried, applied = runs.tried_projects(tx, repo.name), runs.applied_projects(tx, repo.name)
+    known = known_workspaces(tried, {*applied, *named}, (before, after))
     changed = services.git.changed_paths(repo, base, commit)
     selection = discover(repo.name, before, after, changed, known)
     rule = services.rules(repo.name).unread
     selection = without_unread(selection, (before, after), changed, rule)
     lacking = not_in_checkout(services, repo, after, selection.projects)
-    return Change(base, commit, before, after, selection.refusing(lacking))
+    return Change(base, commit, before, after, selection.refusing(lacking), known)
 
 
 def not_in_checkout(

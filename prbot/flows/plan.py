@@ -84,7 +84,10 @@ def start(services: Services, pull: Pull, asked: Asked) -> None:
     if isinstance(merged, MergeConflict):
         _record(services, pull, asked, Found(base, conflict=merged.files))
         return
-    change = gather.change_between(services, pull.repo, base, merged.commit)
+    with services.db.read() as tx:
+        afresh = asked.command is not None and asked.whole
+        named = () if afresh else runs.named_projects(tx, pull.key, pull.head_sha)
+    change = gather.change_between(services, pull.repo, base, merged.commit, named)
     projects = _meant(services, pull, asked, change)
     if projects is None:
         return
@@ -98,10 +101,8 @@ def _meant(services: Services, pull: Pull, asked: Asked, change: gather.Change) 
     """Which projects are to be planned; None where who asked was told that there is no such project."""
     if asked.command is None:
         return change.selection.projects
-    with services.db.read() as tx:
-        planned = [run.project for run in runs.of_pull(tx, pull.key, Goal.PLAN)]
     wanted = Wanted(asked.command.dirs, asked.command.workspace, asked.command.projects)
-    found = for_command(pull.key.repo, change.selection, change.after, wanted, planned)
+    found = for_command(pull.key.repo, change.selection, change.after, wanted, change.known)
     if not asked.whole and not isinstance(found, NoSuchProject):
         rule = services.rules(pull.key.repo).unread
         found = readable(change.after, found, rule, workspace=wanted.workspace)

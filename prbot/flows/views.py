@@ -61,7 +61,7 @@ def planned(tx: Session, run: Run) -> PlannedProject:
         error=run.error,
         output=output,
         carry_note=run.carry_note if run.status is RunStatus.PLANNED else "",
-        notes=_notes(run),
+        notes=(*_notes(run), *_slip(tx, run)),
         unapplied=tuple(each.pull for each in runs.unapplied(tx, run.project) if each.pull != run.pull),
     )
 
@@ -78,6 +78,15 @@ def _notes(run: Run) -> tuple[str, ...]:
     if run.left_out:
         found.append(left_out_note(run.left_out))
     return (*found, *_state_note(run))
+
+
+def _slip(tx: Session, run: Run) -> tuple[str, ...]:
+    """A workspace that nothing but a command speaks of may be a slip."""
+    space = run.workspace
+    if space == "default" or run.var_files or run.project in runs.applied_projects(tx, run.repo):
+        return ()
+    nothing = f"Nothing was applied in the workspace `{space}` yet, and there is no `env/{space}.tfvars`."
+    return (f"{nothing} If the name is a slip, a `plan` command that names nothing leaves it out again.",)
 
 
 def _state_note(run: Run) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, or_, select
 
 from prbot.core.ids import ProjectKey, PullKey
 from prbot.core.runs import BLOCKS_PROJECT, BUSY, QUEUED, Goal, RunStatus, check_transition
@@ -70,7 +70,25 @@ def unapplied(tx: Session, project: ProjectKey) -> list[Run]:
     return [run for run in last.values() if run.status in BLOCKS_PROJECT]
 
 
-def known_projects(tx: Session, repo: str) -> set[ProjectKey]:
+def tried_projects(tx: Session, repo: str) -> set[ProjectKey]:
     """Every project of a repository that a run was ever made for."""
     rows = tx.exec(select(Run.dir, Run.workspace).where(Run.repo == repo).distinct())
     return {ProjectKey(repo, directory, workspace) for directory, workspace in rows}
+
+
+def applied_projects(tx: Session, repo: str) -> set[ProjectKey]:
+    """The projects of a repository that were applied, that an apply began on, or that are merged and to be applied."""
+    alive = col(Run.status).not_in([RunStatus.SUPERSEDED, RunStatus.DISCARDED, RunStatus.CANCELLED])
+    began = or_(alive, col(Run.applying_at).is_not(None))
+    rows = tx.exec(select(Run.dir, Run.workspace).where(Run.repo == repo, Run.goal == Goal.APPLY, began).distinct())
+    return {ProjectKey(repo, directory, workspace) for directory, workspace in rows}
+
+
+def named_projects(tx: Session, pull: PullKey, head_sha: str) -> set[ProjectKey]:
+    """The projects that were planned at a head of a pull request since somebody last asked for a plan of the whole."""
+    found: set[ProjectKey] = set()
+    for operation in operations(tx, pull):
+        if operation.goal is Goal.PLAN and operation.head_sha == head_sha:
+            fresh = {run.project for run in of_operation(tx, operation.id)}
+            found = fresh if operation.whole and operation.trigger == "comment" else found | fresh
+    return found
