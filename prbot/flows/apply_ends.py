@@ -86,7 +86,7 @@ def _held(services: Services, tx: Session, run: Run, made: Made, outcome: Outcom
         facts=facts,
     )
     _replace(services, tx, run, made, outcome.plan_key)
-    run.reference, run.shown_at = run.id, None
+    run.reference, run.shown_at, run.stale_tries = run.id, None, 0
     run.difference = None if outcome.differs is None else [asdict(each) for each in outcome.differs]
 
 

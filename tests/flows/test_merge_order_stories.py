@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from prbot.core.events import PullEvent
+from prbot.core.ids import PullKey, Repo
 from prbot.core.runs import RunStatus
+from prbot.flows.nudge import look_at
 from prbot.sandbox.acts.pushes import RefChange, move_branch
 from prbot.sandbox.pullrequest import SandboxPull
 from prbot.sandbox.repository import SandboxRepo
+from prbot.store import inbox
+from prbot.store.tables import InboxEvent
 from tests.faults.workers import Engine, until
 from tests.flows.app import Story, shared_with_engines, story, tf
 
@@ -75,3 +81,23 @@ def test_a_merge_that_is_taken_back_while_it_is_planned_is_not_applied(tmp_path:
         )
         assert infra.state("net") == {}
         assert app.audit("apply.authorized") == []
+
+
+def test_an_earlier_merge_that_cannot_be_handled_is_not_waited_for_without_end(app: Story) -> None:
+    infra, (first, second) = stacked(app, 2)
+    app.world.hooks.lose_next(2)
+    first.merge(by="al")
+    now, key = app.services.clock.now(), PullKey(infra.name, first.number)
+    closed = PullEvent("closed", Repo(infra.name, infra.clone_url), key, "al", first.head_sha)
+    with app.services.db.write() as tx:  # it was refused, and is tried again in an hour
+        inbox.put_event(tx, closed, event_id="refused", delivery=None, now=now - timedelta(minutes=2))
+        tx.flush()
+        tx.get_one(InboxEvent, "refused").retry_at = now + timedelta(hours=1)
+    second.merge(by="al")
+    until(lambda: [run.status for run in app.runs(second, "apply")] == [RunStatus.HELD])
+    with app.services.db.write() as tx:
+        tx.get_one(InboxEvent, "refused").retry_at = None
+        look_at(app.services, tx, key)
+    app.settle()
+    assert app.runs(first, "apply")[-1].status == RunStatus.APPLIED
+    assert infra.state("net") == {"r1": "1"}
