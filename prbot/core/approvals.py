@@ -378,10 +378,9 @@ def commit_authors(commits: Iterable[Commit], *, base_merges: frozenset[str] = f
     return frozenset(each.author for each in commits if each.author is not None and each.sha not in base_merges)
 
 
-def last_pushers(sync_sender: str | None, activity: str | None, commits: Iterable[Commit]) -> frozenset[str]:
-    """Who may have pushed last: the sender of the push's delivery, else whom the repository's activity names, else
-    everybody among the commits' authors and committers (but not the forge's own committer)."""
-    known = sync_sender or activity
+def last_pushers(known: str | None, commits: Iterable[Commit]) -> frozenset[str]:
+    """Who may have pushed last: whoever is known to have, else everybody among the commits' authors and committers (but
+    not the forge's own committer)."""
     if known:
         return frozenset({known})
     names = {name for each in commits for name in (each.author, each.committer) if name is not None}

@@ -13,6 +13,7 @@ from typing import Literal
 from prbot.core.approvals import ApprovalVerdict, Counted, PeopleFacts, at_clock, judge
 from prbot.core.gate_facts import GateFacts, ProjectFacts
 from prbot.core.ids import ProjectKey
+from prbot.core.locks import GIVES_WAY
 from prbot.core.pulls import Pull
 from prbot.core.rules import Rules
 from prbot.core.runs import Goal, RunStatus
@@ -241,11 +242,13 @@ def _unlocked(facts: GateFacts) -> Gate:
 
 
 def _locked(each: ProjectFacts, facts: GateFacts) -> tuple[str, str] | None:
-    """Why the project is not this pull request's, and what to do. A plan without changes needs no lock, and has given
-    up the one that it had."""
+    """Why the project is not this pull request's, and what to do. What has nothing to apply needs no lock, and has
+    given up the one that it had."""
     label, holder = each.project.label, each.holder
     if each.status is RunStatus.NO_CHANGES:
         return None
+    if holder is None and each.status in GIVES_WAY and not facts.pull.merged:
+        return None  # `planned` says what is to be done, and the lock is claimed with it
     if holder is None:
         if facts.rules.locks == "apply" and not facts.pull.merged:
             return None  # taken at the merge

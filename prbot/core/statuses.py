@@ -96,6 +96,11 @@ def gate_while_planning(url: str) -> Status:
     return Status(GATE, "pending", "not met: planned; wait for the plan", url)
 
 
+def gate_while_closed(url: str) -> Status:
+    """Nothing is held or known of a closed pull request: if it is opened again it is planned again."""
+    return Status(GATE, "pending", "it is closed, and is planned again when it is reopened", url)
+
+
 # -- the apply --------------------------------------------------------------------------------------------------------
 def apply_status(members: Sequence[Member], url: str, *, prefix: str) -> Status:
     """How the apply of a merged pull request stands: of its projects, the one that stands worst."""

@@ -149,18 +149,23 @@ def _people(
     if not names:
         return PeopleFacts(pull.author, None, frozenset(), frozenset(), services.forge.me(), roles)
     commits = services.forge.commits(pull.key)
-    noted = row.pusher if row is not None and row.pushed_sha == pull.head_sha else None
-    activity = None
-    if noted is None and pull.head_repo:
-        activity = services.forge.last_pusher(pull.head_repo, pull.head_branch, pull.head_sha)
     return PeopleFacts(
         author=pull.author,
         requester=None,
-        last_pushers=approvals.last_pushers(noted or None, activity, commits),
+        last_pushers=approvals.last_pushers(pusher_of(services, pull, row), commits),
         commit_authors=approvals.commit_authors(commits, base_merges=_base_merges(services, pull, commits)),
         bot_login=services.forge.me(),
         roles=roles,
     )
+
+
+def pusher_of(services: Services, pull: Pull, row: PullRow | None) -> str | None:
+    """Who pushed the head: the sender of the push's delivery, else whom the repository's activity names."""
+    if row is not None and row.pushed_sha == pull.head_sha and row.pusher is not None:
+        return row.pusher or None
+    if pull.head_repo is None:
+        return None
+    return services.forge.last_pusher(pull.head_repo, pull.head_branch, pull.head_sha)
 
 
 def _base_merges(services: Services, pull: Pull, commits: Sequence[Commit]) -> frozenset[str]:

@@ -97,6 +97,7 @@ def _handle(services: Services, key: PullKey, row: InboxEvent) -> None:
             _gone(services, key)
         case PullEvent(action="drafted" | "labeled"):
             _read(services, event.repo.clone_url, key, None)
+            _tell(services, key)
         case PullEvent():
             pull = _read(services, event.repo.clone_url, key, event)
             if _act(services, pull, event):
@@ -105,8 +106,7 @@ def _handle(services: Services, key: PullKey, row: InboxEvent) -> None:
             commands.execute(services, _read(services, event.repo.clone_url, key, None), event, row.id)
         case ReviewEvent():
             _read(services, event.repo.clone_url, key, None)
-            with services.db.write() as tx:
-                report_soon(services, tx, key)
+            _tell(services, key)
         case RerunEvent():
             _pressed(services, _read(services, event.repo.clone_url, key, None), event)
         case QueueEvent():
@@ -149,6 +149,11 @@ def _note_push(row: PullRow, pull: Pull, push: PullEvent) -> None:
         row.pushed_sha, row.pusher = push.head_sha, who
 
 
+def _tell(services: Services, pull: PullKey) -> None:
+    with services.db.write() as tx:
+        report_soon(services, tx, pull)
+
+
 def _act(services: Services, pull: Pull, event: PullEvent) -> bool:
     """Do what an event of a pull request asks for. False if the pull request is not any more what the event was about:
     what it has become is another event's."""
@@ -180,8 +185,9 @@ def _changed(services: Services, pull: Pull, event: PullEvent) -> None:
     if pull.draft and not rules.drafts:
         log.info("a draft is not planned", repository=pull.key.repo, pull=pull.key.number)
         return
-    if _planned(services, pull, event):
-        return  # said twice, or an older push whose newer one was handled
+    if _planned(services, pull, event):  # said twice, an older push whose newer one was handled, or a draft no more
+        _tell(services, pull.key)
+        return
     if not strangers.may_run(services, pull):
         with services.db.write() as tx:
             _let_go(services, tx, pull.key)
@@ -244,6 +250,7 @@ def _closed(services: Services, pull: Pull) -> None:
         return
     with services.db.write() as tx:
         _let_go(services, tx, pull.key)
+        report_soon(services, tx, pull.key)
 
 
 def _gone(services: Services, key: PullKey) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 from sqlmodel import Session
 
@@ -20,7 +21,7 @@ from prbot.core.gates import GateReport, evaluate
 from prbot.core.ids import PullKey
 from prbot.core.pulls import Status
 from prbot.core.runs import LIVE, Goal, RunStatus
-from prbot.core.statuses import PLAN, apply_status, gate_status, gate_while_planning, plan_statuses
+from prbot.core.statuses import PLAN, apply_status, gate_status, gate_while_closed, gate_while_planning, plan_statuses
 from prbot.flows import checks, deployments, gather, sending, views
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
@@ -67,7 +68,7 @@ def want_status(tx: Session, pull: PullKey, sha: str, status: Status) -> None:
 
 
 def want_all(
-    services: Services, tx: Session, pull: PullRow, reviewers: list[str], gate: Status | None, *, shows_checks: bool
+    services: Services, tx: Session, pull: PullRow, reviewers: Sequence[str], gate: Status | None, *, shows_checks: bool
 ) -> None:
     """Work out every comment, status, check and deployment of a pull request."""
     every = runs.operations(tx, pull.key)
@@ -97,9 +98,11 @@ def want_all(
 def _want_plan_statuses(
     services: Services, tx: Session, pull: PullRow, plans: list[Operation], *, shows_checks: bool
 ) -> None:
-    """The statuses of the commit that was looked at last. Of a pull request that is not open any more, what was put
-    aside is told no more of."""
+    """The statuses of the head. Of one that nobody looked at there is nothing to tell yet, and of a pull request that
+    is not open any more, nothing of what was put aside."""
     head, projects = plans[-1].head_sha, gather.affected(tx, pull.key)
+    if head != pull.head_sha:
+        return
     latest = runs.latest(runs.of_pull(tx, pull.key, Goal.PLAN))
     members = [run for project, run in latest.items() if project in projects and run.head_sha == head]
     if pull.state != "open" and any(run.status is RunStatus.SUPERSEDED for run in members):
@@ -132,7 +135,7 @@ def _end_what_is_left_behind(tx: Session, pull: PullRow) -> None:
 
 
 def _want_plan_comment(
-    services: Services, tx: Session, pull: PullRow, plans: list[Operation], latest: Operation, reviewers: list[str]
+    services: Services, tx: Session, pull: PullRow, plans: list[Operation], latest: Operation, reviewers: Sequence[str]
 ) -> None:
     members = runs.of_operation(tx, latest.id)
     if any(run.status in LIVE for run in members):
@@ -196,25 +199,38 @@ def _want_orphans_comment(services: Services, tx: Session, pull: PullRow) -> Non
 
 
 # -- the gate ---------------------------------------------------------------------------------------------------------
-def _gate_now(services: Services, row: PullRow) -> tuple[Status | None, list[str]]:
-    """The gate's status, and who approved before the plan was there to be seen."""
+@dataclass(frozen=True, slots=True)
+class _GateNow:
+    """What is to be said of the gate; `status` is None where there is nothing (new) to say."""
+
+    status: Status | None = None
+    reviewers: tuple[str, ...] = ()
+    """Who approved before the plan was there to be seen."""
+    computing: bool = False
+    """The forge does not know yet whether it merges: it is asked again, since nothing will tell."""
+
+
+def _gate_now(services: Services, row: PullRow) -> _GateNow:
     with services.db.read() as tx:
         plans = [each for each in runs.operations(tx, row.key) if each.goal is Goal.PLAN]
         busy = any(run.status in LIVE for run in runs.of_pull(tx, row.key, Goal.PLAN))
-    if row.state != "open" or not plans:
-        return None, []
     url = services.identity.pull_url(row.key)
+    if plans and row.state == "closed":
+        return _GateNow(gate_while_closed(url))
+    if row.state != "open" or not plans or plans[-1].head_sha != row.head_sha:
+        return _GateNow()
     if busy:
-        return gate_while_planning(url), []
+        return _GateNow(gate_while_planning(url))
     pull = services.forge.pull(row.key)
     if pull.state != "open" or pull.head_sha != row.head_sha:
-        return None, []
+        return _GateNow()
     facts = gather.gate_facts(services, pull, plans[-1].base_sha)
     verdict = evaluate(facts)
     status = gate_status(facts, verdict, url)
     _record_gate(services, row, verdict, facts_digest(facts), status)
     early = {each.user for v in verdict.verdicts.values() for each in v.not_counted if each.code in TOO_EARLY}
-    return status, sorted(early)
+    computing = pull.mergeable is None and any(gate.name == "mergeable" for gate in verdict.unmet)
+    return _GateNow(status, tuple(sorted(early)), computing)
 
 
 def _record_gate(services: Services, row: PullRow, verdict: GateReport, digest: str, status: Status) -> None:
@@ -251,18 +267,20 @@ def execute(services: Services, pull: PullKey) -> None:
         row = tx.get(PullRow, (pull.repo, pull.number))
     if row is None:
         return
-    gate, reviewers, problem = None, list[str](), None
+    gate, problem = _GateNow(), None
     try:
-        gate, reviewers = _gate_now(services, row)
+        gate = _gate_now(services, row)
     except Unavailable as refusal:  # what else there is to be shown does not wait for this
         problem = refusal if isinstance(refusal, Transient) else Transient(str(refusal))
     shows_checks = services.forge.shows_checks(pull.repo)
     with services.db.write() as tx:
         fresh = tx.get_one(PullRow, (pull.repo, pull.number))
-        want_all(services, tx, fresh, reviewers, gate, shows_checks=shows_checks)
+        want_all(services, tx, fresh, gate.reviewers, gate.status, shows_checks=shows_checks)
         tx.flush()
         sending.hold_back(tx, pull)
     problem = sending.send_all(services, pull) or problem
+    if problem is None and gate.computing:
+        problem = Transient("the forge is still computing whether it merges")
     _mark_shown(services, pull)
     if problem is not None:
         raise problem

@@ -14,7 +14,7 @@ from prbot.core.comments.replies import notice
 from prbot.core.events import Asking, CommentEvent, RerunEvent
 from prbot.core.pulls import Pull, Status, at_least
 from prbot.core.runs import Goal
-from prbot.flows import report, views
+from prbot.flows import gather, report, views
 from prbot.flows.heard import heard
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
@@ -50,11 +50,12 @@ def trusted(services: Services, pull: Pull) -> bool:
 def _pushed_by_a_writer(services: Services, pull: Pull) -> bool:
     with services.db.read() as tx:
         row = tx.get(PullRow, (pull.key.repo, pull.key.number))
-    if row is None or row.pusher is None or row.pushed_sha != pull.head_sha:
+    pusher = gather.pusher_of(services, pull, row)
+    if pusher is None:
         return False
-    if row.pusher.casefold() == pull.author.casefold():
+    if pusher.casefold() == pull.author.casefold():
         return True
-    return at_least(services.forge.role(pull.key.repo, row.pusher), "write")
+    return at_least(services.forge.role(pull.key.repo, pusher), "write")
 
 
 def _allowed(services: Services, pull: Pull) -> bool:

@@ -39,6 +39,22 @@ def test_a_writers_fork_that_somebody_else_pushed_to_waits_for_a_writer(app: Sto
     assert app.runs(pull)[-1].head_sha == pull.head_sha
 
 
+def test_a_writers_fork_that_somebody_else_pushed_before_it_was_opened_waits_for_a_writer(app: Story) -> None:
+    infra = app.repo(private=False)
+    files = {"net/main.tf": tf(infra.backend("net"), v=1)}
+    app.world.hooks.hold()
+    pull = infra.open_pull(by="al", fork="al/infra", files=files)
+    pull.push(by="stranger", files={"net/more.tf": "# more\n"}, author="al")
+    app.world.hooks.release()
+    app.settle()
+    assert app.runs(pull) == []
+    assert any("Not planned yet" in comment.body for comment in pull.comments())
+    gate = pull.status("prbot/gate")
+    assert (gate["state"], gate["description"]) == (
+        "pending", "somebody with write access must allow this head: prbot plan",
+    )  # fmt: skip
+
+
 def test_a_bot_that_the_rules_trust_is_planned_and_no_other(tmp_path: Path) -> None:
     rules = tmp_path / "rules.yaml"
     rules.write_text('defaults:\n  trusted: ["renovate[bot]"]\n')
