@@ -134,6 +134,13 @@ def apply_status(members: Sequence[Member], url: str, *, prefix: str) -> Status:
     return status("success", f"applied: {words.in_words(words.total(each.counts for each in applied))}")
 
 
+def with_refused(status: Status, refused: int) -> Status:
+    """The same, unless it is well and some directories were merged though they are refused."""
+    if not refused or status.state != "success":
+        return status
+    return replace(status, state="failure", description=f"{refused} refused and not applied; see the comment")
+
+
 # -- several pull requests of one commit ------------------------------------------------------------------------------
 _RANKS: Mapping[StatusState, int] = {"success": 0, "pending": 1, "failure": 2, "error": 2}
 

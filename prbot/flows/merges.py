@@ -58,6 +58,7 @@ def merged(services: Services, pull: Pull) -> None:
         for key in plans.keys() - needed.keys():
             give_up(services, tx, key, pull.key.number)
         operation = _operation(services, pull, before, "merge", PRBOT)
+        operation.refusals = [asdict(each) for each in change.selection.refusals]
         tx.add(operation)  # also without runs: that there is nothing to apply was found, and is on record
         tx.flush()
         for key in sorted(needed):

@@ -21,7 +21,15 @@ from prbot.core.gates import GateReport, evaluate
 from prbot.core.ids import PullKey
 from prbot.core.pulls import Status
 from prbot.core.runs import LIVE, Goal, RunStatus
-from prbot.core.statuses import PLAN, apply_status, gate_status, gate_while_closed, gate_while_planning, plan_statuses
+from prbot.core.statuses import (
+    PLAN,
+    apply_status,
+    gate_status,
+    gate_while_closed,
+    gate_while_planning,
+    plan_statuses,
+    with_refused,
+)
 from prbot.flows import checks, deployments, gather, sending, views
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
@@ -84,13 +92,16 @@ def want_all(
     for operation in every:
         if operation.goal is Goal.APPLY:
             _want_apply_comment(services, tx, pull, operation)
+            _want_refused_comment(services, tx, pull, operation)
     _want_orphans_comment(services, tx, pull)
     applies = runs.of_pull(tx, pull.key, Goal.APPLY)
-    if applies:
+    refused = sum(len(each.refusals or ()) for each in every if each.goal is Goal.APPLY)
+    if applies or refused:
         members = views.members_of(runs.latest(applies).values(), applies)
         url, prefix = services.identity.pull_url(pull.key), services.identity.prefixes[0]
+        status = with_refused(apply_status(members, url, prefix=prefix), refused)
         for sha in {pull.merge_sha, pull.head_sha} - {None, ""}:
-            want_status(tx, pull.key, str(sha), apply_status(members, url, prefix=prefix))
+            want_status(tx, pull.key, str(sha), status)
         if services.rules(pull.repo).deployments:
             deployments.want(services, tx, pull.key, applies)
 
@@ -187,6 +198,15 @@ def _want_apply_comment(services: Services, tx: Session, pull: PullRow, operatio
         tx.add(operation)
     view = views.apply_view(tx, pull, members, services.identity.prefixes[0])
     want_comment(services, tx, pull.key, operation.comment_key, apply_document(view), operation.id)
+
+
+def _want_refused_comment(services: Services, tx: Session, pull: PullRow, operation: Operation) -> None:
+    """What was merged though it is refused is not applied, and nobody may think that it is."""
+    reasons = [f"Refused, so that nothing of it is applied: {each['reason']}" for each in operation.refusals or ()]
+    if reasons:
+        way_on = "What is refused is applied by a new pull request that changes it and in which it is planned."
+        document = replies.notice("Merged, and not applied", [*reasons, way_on])
+        want_comment(services, tx, pull.key, f"refused:{operation.id}", document)
 
 
 def _want_orphans_comment(services: Services, tx: Session, pull: PullRow) -> None:

@@ -161,3 +161,30 @@ def test_what_it_names_for_other_workspaces_is_not_planned_in_the_default_one(no
     noting.settle()
     assert "⛔ `atlantis.yaml` cannot be read: it is not YAML. Correct it, or remove it." in broken.next_comment()
     assert states(broken) == ("failure", "failure")
+
+
+def test_what_is_merged_though_it_was_refused_is_told_and_not_called_applied(app: Story) -> None:
+    infra = app.repo()
+    files = {"net/main.tf": tf("", v=1), "db/main.tf": tf(infra.backend("db"), v=1)}
+    pull = infra.open_pull(by="al", files=files)
+    app.settle()
+    pull.approve(by="bo")
+    pull.merge(by="root")  # by somebody who may pass over the gate
+    app.settle()
+    assert [(run.dir, run.status) for run in app.runs(pull, "apply")] == [("db", "applied")]
+    told = [comment.body for comment in pull.comments() if "## Merged, and not applied" in comment.body]
+    assert len(told) == 1
+    assert (
+        "- Refused, so that nothing of it is applied: `net` has no backend, so that its state would be lost with the "
+        "checkout.\n- What is refused is applied by a new pull request that changes it and in which it is planned."
+        in told[0]
+    )
+    for sha in (pull.head_sha, pull.merge_sha):
+        status = pull.status("prbot/apply", sha)
+        assert (status["state"], status["description"]) == ("failure", "1 refused and not applied; see the comment")
+    again = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
+    app.settle()
+    again.approve(by="bo")
+    again.merge(by="al")
+    app.settle()
+    assert infra.state("net") == {"v": "1"}
