@@ -49,7 +49,8 @@ class Rules(BaseModel):
     volatile: tuple[str, ...] = ()
     """Paths left out of fingerprints, such as `null_resource.x.triggers.at` (globs over `address.path`)."""
     extra_args: tuple[str, ...] = ()
-    """Engine arguments allowed after `--` in a comment, by name (`-refresh-only`, `-parallelism`)."""
+    """Engine arguments allowed after `--` in a comment, by name (`-parallelism`, `-target`). What is planned with one
+    that leaves something out cannot be applied."""
     plan_lock: bool = True
     """Whether plans take Terraform's state lock."""
     trusted: tuple[str, ...] = ()

@@ -57,6 +57,7 @@ def planned(tx: Session, run: Run) -> PlannedProject:
         fingerprint=run.fingerprint,
         lock=lock_of(tx, run.project, run.pull),
         speculative=run.speculative,
+        partial=bool(narrowing(run.extra_args or ())),
         changes=run.diff,
         error=run.error,
         output=output,

@@ -221,6 +221,19 @@ def test_without_a_change_there_is_nothing_to_approve() -> None:
     assert "To approve" not in body
 
 
+def test_an_empty_plan_needs_no_turn_and_one_that_leaves_something_out_is_not_offered_for_approval() -> None:
+    empty = PlannedProject(key("net"), RunStatus.NO_CHANGES, fingerprint=PRINT, speculative=True)
+    said = plan_document(PlanView(HEAD, "main", BASE, (empty,)))[-1]
+    assert "- There is nothing to apply: review and merge as usual." in str(said)
+    assert "speculative" not in str(said)
+    for status in (RunStatus.PLANNED, RunStatus.NO_CHANGES):
+        partial = PlannedProject(key("net"), status, fingerprint=PRINT, partial=True)
+        said = plan_document(PlanView(HEAD, "main", BASE, (partial,)))[-1]
+        assert "`prbot plan` alone plans all of it" in str(said)
+        assert "To approve" not in str(said)
+        assert "nothing to apply" not in str(said)
+
+
 def test_a_repository_that_applies_by_hand_is_told_to() -> None:
     [body] = split("k", plan_document(PlanView(HEAD, "main", BASE, ONE.projects, applies_by_itself=False, prefix="tf")))
     assert "- To apply: merge, and type `tf apply`." in body

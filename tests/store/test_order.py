@@ -67,6 +67,13 @@ def test_rows_from_before_keep_their_order_and_new_ones_come_after_them(tmp_path
     db = Database(f"sqlite:///{tmp_path / 'prbot.db'}")
     with db.engine.begin() as connection:
         command.upgrade(_config(connection), "0002")
+        connection.execute(
+            text(
+                "INSERT INTO prbot_pull (repo, number, clone_url, title, author, url, state, head_sha, base_branch,"
+                " base_sha, pushed_sha, earlier_sha, read_at) VALUES"
+                " ('acme/infra', 1, '', '', '', '', 'open', '', 'release', '', '', '', '2026-11-20 12:00:00')"
+            )
+        )
         for name in IDS:
             connection.execute(
                 text(
@@ -81,4 +88,5 @@ def test_rows_from_before_keep_their_order_and_new_ones_come_after_them(tmp_path
         put(tx, "0", NOON)
     with db.read() as tx:
         assert [(each.id, each.seq) for each in runs.operations(tx, PULL)] == [("a", 1), ("b", 2), ("c", 3), ("0", 4)]
+        assert [each.base_branch for each in runs.operations(tx, PULL)] == ["release"] * 3 + [""]
     db.close()

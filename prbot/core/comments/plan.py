@@ -58,6 +58,8 @@ class PlannedProject:
     """Whether earlier approvals count for this plan, as a sentence."""
     notes: tuple[str, ...] = ()
     """More sentences, such as why its plan cannot be applied."""
+    partial: bool = False
+    """It leaves something out, so that it cannot be applied; `notes` say what."""
     unapplied: tuple[int, ...] = ()
     """Pull requests that the planned base holds merged and not applied."""
 
@@ -214,12 +216,17 @@ def _warnings(changes: str) -> str:
     return f", {plural(found, 'warning')}" if found else ""
 
 
+def _is_empty(project: PlannedProject) -> bool:
+    """Whether it was found to have nothing to apply."""
+    return project.status is RunStatus.NO_CHANGES and not project.partial
+
+
 # -- what to do -------------------------------------------------------------------------------------------------------
 def _next_steps(view: PlanView) -> Iterator[str]:
     yield "### What to do next"
     yield ""
     prefix = view.prefix
-    ready = [each for each in view.projects if each.status in _READY and not each.speculative]
+    ready = [each for each in view.projects if each.status in _READY and not (each.speculative or each.partial)]
     if any(each.status in _UNDER_WAY for each in view.projects):
         yield "- Wait: this comment is completed when all plans are there."
     if any(each.status in _FAILED for each in view.projects):
@@ -245,11 +252,13 @@ def _next_steps(view: PlanView) -> Iterator[str]:
             if view.applies_by_itself
             else f"- To apply: merge, and type `{prefix} apply`."
         )
-    elif view.projects and not left and all(each.status is RunStatus.NO_CHANGES for each in view.projects):
+    elif view.projects and not left and all(map(_is_empty, view.projects)):
         yield "- There is nothing to apply: review and merge as usual."
     elif not view.projects and not view.refusals and not left:
         yield "- Nothing is planned, and so nothing will be applied."
-    if any(each.speculative for each in view.projects):
+    if any(each.partial for each in view.projects):
+        yield f"- A plan that leaves something out is only to be looked at: `{prefix} plan` alone plans all of it."
+    if any(each.speculative and not _is_empty(each) for each in view.projects):
         yield "- A speculative plan cannot be applied. It is made again, by itself, when nothing is before it any more."
     yield ""
     yield f"`{prefix} plan` plans again · `{prefix} unlock` gives up the locks · `{prefix} help` shows all commands"

@@ -61,6 +61,17 @@ def _number(table: str) -> None:
     op.create_index(f"{table}_seq", table, ["seq"], unique=True)
 
 
+def _name_base_branches() -> None:
+    """Operations from before were for the base branch that their pull request has: given another one, it was planned
+    again."""
+    done, pulls = (
+        sa.table("prbot_operation", *map(sa.column, ("repo", "pull", "base_branch"))),
+        sa.table("prbot_pull", *map(sa.column, ("repo", "number", "base_branch"))),
+    )
+    named = sa.select(pulls.c.base_branch).where(pulls.c.repo == done.c.repo, pulls.c.number == done.c.pull)
+    op.execute(sa.update(done).values(base_branch=sa.func.coalesce(named.scalar_subquery(), "")))
+
+
 def _order_by_seq(index: str, table: str, **where: Any) -> None:
     op.drop_index(index, table_name=table)
     op.create_index(index, table, ["repo", "pull", "seq"], unique=False, **where)
@@ -70,6 +81,7 @@ def upgrade() -> None:
     for table, columns in _ADDED.items():
         for column in columns:
             op.add_column(table, column)
+    _name_base_branches()
     for table in _NUMBERED:
         _number(table)
     _order_by_seq("prbot_inbox_open", "prbot_inbox", sqlite_where=sa.text("handled_at IS NULL"))
