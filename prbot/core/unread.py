@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from prbot.core.declarations import DECLARATIONS, Declared, declared
+from prbot.core.ids import ProjectKey
 from prbot.core.modules import RepoView, is_terraform_file
 from prbot.core.projects import Project, Selection, reads
 from prbot.core.refusals import Refusal
 from prbot.core.rules import Unread
 from prbot.core.trees import LOCK_FILE, ancestry, is_prose, parent
-from prbot.core.wanted import NoSuchProject
 
 _TERRAGRUNT, _STACKS = "Terragrunt's", "Terraform Stacks'"
 _STACK_FILES = tuple(
@@ -42,7 +42,7 @@ def without_unread(
     refusals += theirs if rule == "refuse" else []
     if projects or refusals or selection.orphans or not all(map(_is_aside, changed)):
         declaring = [*_declaring(after, rule)]
-        elsewhere = {each.key: said for each in projects for said in _elsewhere(after, each)}
+        elsewhere = {each.key: f"{why.reason} {why.fix}" for each in projects for why in _elsewhere(after, each)}
         projects = [each for each in projects if each.key not in elsewhere and not declaring]
         refusals += declaring
         notes += [] if declaring else [*_not_done(after), *elsewhere.values()]
@@ -55,21 +55,19 @@ def without_unread(
     )
 
 
-def readable(
-    view: RepoView, named: tuple[Project, ...], rule: Unread, *, workspace: str | None
-) -> tuple[Project, ...] | NoSuchProject:
-    """Those of the projects chosen by a command that may be planned. `workspace` is the one that it names."""
-    files = _Files((view,))
-    for refusal in _declaring(view, rule):
-        return NoSuchProject(f"{refusal.reason} {refusal.fix}", ())
-    good: list[Project] = []
-    barring: list[str] = []
-    for project in named:
-        held = [f"{refusal.reason} {refusal.fix}" for refusal in files.of(project.key.dir)]
-        held += [] if workspace else [*_elsewhere(view, project)]
-        barring += held
-        good += [] if held else [project]
-    return tuple(good) if good or not barring else NoSuchProject(barring[0], ())
+def unread(
+    view: RepoView, projects: Collection[Project], rule: Unread, *, workspace_named: bool
+) -> dict[ProjectKey, Refusal]:
+    """Which of the projects may not be planned because of what cannot be read, and why. `workspace_named`: somebody
+    said which workspace is meant."""
+    files, declaring = _Files((view,)), [*_declaring(view, rule)]
+    found: dict[ProjectKey, Refusal] = {}
+    for project in projects:
+        reasons = [*declaring, *files.of(project.key.dir)]
+        reasons += [] if workspace_named else [*_elsewhere(view, project)]
+        if reasons:
+            found[project.key] = reasons[0]
+    return found
 
 
 # -- Terragrunt and Stacks --------------------------------------------------------------------------------------------
@@ -178,14 +176,15 @@ def _not_done(view: RepoView) -> Iterator[str]:
         yield f"`{name}` is not read yet: what it says of workspaces, workflows and more is not done."
 
 
-def _elsewhere(view: RepoView, project: Project) -> Iterator[str]:
+def _elsewhere(view: RepoView, project: Project) -> Iterator[Refusal]:
     """Why a project is not planned in the default workspace, where a file names it for others only."""
     for name, found in _read(view):
         spaces = found.elsewhere(project.key.dir) if project.key.workspace == "default" else ()
         if spaces:
-            yield (
-                f"`{project.key.dir}` is not planned in `default`: `{name}` names it for {_spaces(spaces)} only. "
-                "A command with `-w` plans it in one of them."
+            yield Refusal(
+                project.key.dir,
+                f"`{project.key.dir}` is not planned in `default`: `{name}` names it for {_spaces(spaces)} only.",
+                "A command with `-w` plans it in one of them.",
             )
 
 

@@ -15,14 +15,14 @@ from prbot.core.branches import governed
 from prbot.core.gate_facts import GateFacts, Looked, ProjectFacts
 from prbot.core.ids import ProjectKey, PullKey, Repo
 from prbot.core.modules import Product, RepoView, repo_view, terraform_blobs
-from prbot.core.projects import Project, Selection, discover, known_workspaces
+from prbot.core.projects import Project, Selection, discover, known_workspaces, reads
 from prbot.core.pulls import Commit, Pull, Review, Role
-from prbot.core.refusals import Refusal
+from prbot.core.refusals import Refusal, unplannable
 from prbot.core.runs import Goal, RunStatus
 from prbot.core.shown import ShownPlan
 from prbot.core.states import Places
 from prbot.core.unplanned import narrowing
-from prbot.core.unread import without_unread
+from prbot.core.unread import unread, without_unread
 from prbot.flows.locks import queue_of
 from prbot.flows.services import Services
 from prbot.ports import Conflict, Denied, Merged, NotFound
@@ -82,6 +82,18 @@ def change_between(
     selection = without_unread(selection, (before, after), changed, rule)
     lacking = not_in_checkout(services, repo, after, selection.projects)
     return Change(base, commit, before, after, selection.refusing(lacking), known)
+
+
+def refused(
+    services: Services, repo: Repo, view: RepoView, projects: Sequence[Project], *, workspace_named: bool
+) -> dict[ProjectKey, Refusal]:
+    """Which of the projects, whoever chose them, may not be planned at a commit, and why."""
+    found = ((each.key, unplannable(view, each.key, reads(each), each.dirs)) for each in projects)
+    return {
+        **not_in_checkout(services, repo, view, projects),
+        **{key: refusal for key, refusal in found if refusal is not None},
+        **unread(view, projects, services.rules(repo.name).unread, workspace_named=workspace_named),
+    }
 
 
 def not_in_checkout(

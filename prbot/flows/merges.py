@@ -42,9 +42,13 @@ def merged(services: Services, pull: Pull) -> None:
     with services.db.read() as tx:
         plans = runs.newest(runs.of_pull(tx, pull.key, Goal.PLAN))
     projects = {project.key: project for project in change.selection.projects}
-    for key in plans.keys() - projects.keys():
-        if key.dir in change.after.roots:
-            projects[key] = project_at(change.after, key, reason="planned before the merge")
+    planned = [
+        project_at(change.after, key, reason="planned before the merge")
+        for key in sorted(plans.keys() - projects.keys())
+        if key.dir in change.after.roots
+    ]
+    refused = gather.refused(services, pull.repo, change.after, planned, workspace_named=True)
+    projects |= {project.key: project for project in planned if project.key not in refused}
     reads = dependencies.read_by(change.after, projects.values())
     position = services.git.first_parent_position(pull.repo, merge_sha)
     with services.db.write() as tx:
@@ -58,7 +62,7 @@ def merged(services: Services, pull: Pull) -> None:
         for key in plans.keys() - needed.keys():
             give_up(services, tx, key, pull.key.number)
         operation = _operation(services, pull, before, "merge", PRBOT)
-        operation.refusals = [asdict(each) for each in change.selection.refusals]
+        operation.refusals = [asdict(each) for each in change.selection.refusing(refused).refusals]
         tx.add(operation)  # also without runs: that there is nothing to apply was found, and is on record
         tx.flush()
         for key in sorted(needed):

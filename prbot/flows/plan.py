@@ -19,7 +19,6 @@ from prbot.core.pulls import Pull
 from prbot.core.runs import BUSY, NEXT, Goal, RunStatus
 from prbot.core.shown import carries_over
 from prbot.core.states import Places, elsewhere
-from prbot.core.unread import readable
 from prbot.core.wanted import NoSuchProject, Wanted, all_but, for_command
 from prbot.flows import gather, orphans, report
 from prbot.flows.admission import admit_runs
@@ -104,10 +103,8 @@ def _meant(services: Services, pull: Pull, asked: Asked, change: gather.Change) 
     wanted = Wanted(asked.command.dirs, asked.command.workspace, asked.command.projects)
     found = for_command(pull.key.repo, change.selection, change.after, wanted, change.known)
     if not asked.whole and not isinstance(found, NoSuchProject):
-        rule = services.rules(pull.key.repo).unread
-        found = readable(change.after, found, rule, workspace=wanted.workspace)
-    if not asked.whole and not isinstance(found, NoSuchProject):
-        found = all_but(found, gather.not_in_checkout(services, pull.repo, change.after, found))
+        named = wanted.workspace is not None
+        found = all_but(found, gather.refused(services, pull.repo, change.after, found, workspace_named=named))
     if isinstance(found, NoSuchProject):
         report.reply(services, pull.key, asked.comment_id, no_such_project(found))
         return None

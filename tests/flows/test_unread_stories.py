@@ -9,6 +9,7 @@ import pytest
 
 from prbot.sandbox.gitrepos import Files
 from prbot.sandbox.pullrequest import SandboxPull
+from prbot.wiring import reload_rules
 from tests.flows.app import Story, story, tf
 from tests.flows.conftest import check_afterwards
 
@@ -188,3 +189,32 @@ def test_what_is_merged_though_it_was_refused_is_told_and_not_called_applied(app
     again.merge(by="al")
     app.settle()
     assert infra.state("net") == {"v": "1"}
+
+
+def test_what_comes_to_be_unreadable_before_the_merge_is_not_applied_as_if_it_were_not(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("defaults: {approvals: 0}\n")
+    with story(tmp_path / "app", rules=rules) as app:
+        infra = app.repo()
+        early = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
+        app.settle()
+        assert states(early) == ("success", "success")
+        infra.commit("main", {"atlantis.yaml": ATLANTIS}, by="root")
+        early.merge(by="al")
+        app.settle()
+        assert app.runs(early, "apply") == []
+        assert "## Merged, and not applied" in early.comments()[-1].body
+        assert early.status("prbot/apply")["state"] == "failure"
+        # the other way on: the operator lets it pass
+        late = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=2)})
+        app.settle()
+        assert states(late) == ("failure", "failure")
+        rules.write_text("defaults: {approvals: 0, unread: note}\n")
+        assert reload_rules(app.services)
+        late.comment(by="al", body="prbot plan")
+        app.settle()
+        assert states(late) == ("success", "success")
+        late.merge(by="al")
+        app.settle()
+        assert infra.state("net") == {"v": "2"}
+        check_afterwards(app)
