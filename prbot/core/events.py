@@ -33,6 +33,8 @@ class PullEvent:
     """Who did it; empty when nobody can say, as may be where no delivery told of it."""
     head_sha: str
     """The head when the delivery was made. For `pushed`, this is what `sender` pushed."""
+    updated_at: str = ""
+    """When the pull request had changed last by then (ISO 8601, UTC, by the forge's clock); empty if nobody said."""
 
 
 @dataclass(frozen=True, slots=True)

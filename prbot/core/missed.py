@@ -35,6 +35,14 @@ def standing(pull: Pull) -> Standing:
     return Standing(state, pull.head_sha, pull.base_branch, pull.draft, iso(pull.updated_at))
 
 
+def is_behind(told: Standing, acted: Standing | None, event: PullEvent | None) -> bool:
+    """Whether the forge tells of a pull request as it was before prbot last acted on it, or before an event. Of what
+    happened within one second only that it was closed can be seen."""
+    known = max(acted.updated_at if acted else "", event.updated_at if event else "")
+    closed_since = event is not None and event.action == "closed" and event.updated_at == told.updated_at
+    return told.updated_at < known or (closed_since and told.state == "open")
+
+
 def actions_missed(now: Standing, acted: Standing | None, *, old: bool) -> tuple[PullAction, ...]:
     """What happened to a pull request that prbot did not act on, in the order in which to do so.
 
@@ -78,10 +86,11 @@ def pushes_missed(pushes: Sequence[Push], since: str, head: str) -> list[Push]:
 
 def pull_events(pull: Pull, action: PullAction, pushes: Sequence[Push] = ()) -> list[PullEvent]:
     """The events of one action; for `opened` and `pushed`, one for each of the `pushes` that led there."""
+    at = iso(pull.updated_at)
     if action not in ("opened", "pushed"):
-        return [PullEvent(action, pull.repo, pull.key, pull.merged_by or "", pull.head_sha)]
-    first = PullEvent(action, pull.repo, pull.key, pushes[0].by, pushes[0].after)
-    return [first, *(PullEvent("pushed", pull.repo, pull.key, push.by, push.after) for push in pushes[1:])]
+        return [PullEvent(action, pull.repo, pull.key, pull.merged_by or "", pull.head_sha, at)]
+    first = PullEvent(action, pull.repo, pull.key, pushes[0].by, pushes[0].after, at)
+    return [first, *(PullEvent("pushed", pull.repo, pull.key, push.by, push.after, at) for push in pushes[1:])]
 
 
 def comment_event(pull: Pull, comment: Comment) -> CommentEvent:

@@ -12,9 +12,9 @@ from sqlmodel import Session
 from prbot.audit.entries import PRBOT, user
 from prbot.core.branches import governed
 from prbot.core.commands import Command
-from prbot.core.events import CommentEvent, PullEvent, QueueEvent, RerunEvent, ReviewEvent
+from prbot.core.events import AboutPull, CommentEvent, PullEvent, QueueEvent, RerunEvent, ReviewEvent
 from prbot.core.ids import PullKey
-from prbot.core.missed import Standing, standing
+from prbot.core.missed import Standing, is_behind, standing
 from prbot.core.pulls import Pull, Status
 from prbot.core.retries import is_due, next_try
 from prbot.core.runs import Goal, RunStatus
@@ -25,10 +25,13 @@ from prbot.flows.nudge import look_at, report_soon
 from prbot.flows.services import Services
 from prbot.ports import Transient, Unavailable
 from prbot.store import inbox, runs
+from prbot.store.known import acted_on
 from prbot.store.slots import SlotLost
 from prbot.store.tables import InboxEvent, PullRow
 
 log = structlog.get_logger(__name__)
+MOST_BEHIND = 6
+"""So often within a minute the forge is asked again where it tells of a pull request as it was before."""
 PLANS_ON = frozenset({"opened", "pushed", "reopened", "ready", "base_changed"})
 
 
@@ -92,36 +95,38 @@ def _refused(services: Services, tx: Session, event: str, why: str, asked: Seque
 
 def _handle(services: Services, key: PullKey, row: InboxEvent) -> None:
     event = inbox.event_of(row)
+    if isinstance(event, PullEvent) and event.action == "gone":
+        _gone(services, key)
+        return
+    pull = _read(services, key, row, event)
     match event:
-        case PullEvent(action="gone"):
-            _gone(services, key)
-        case PullEvent(action="drafted" | "labeled"):
-            _read(services, event.repo.clone_url, key, None)
+        case ReviewEvent() | PullEvent(action="drafted" | "labeled"):
             _tell(services, key)
         case PullEvent():
-            pull = _read(services, event.repo.clone_url, key, event)
             if _act(services, pull, event):
                 _acted_on(services, pull)
         case CommentEvent():
-            commands.execute(services, _read(services, event.repo.clone_url, key, None), event, row.id)
-        case ReviewEvent():
-            _read(services, event.repo.clone_url, key, None)
-            _tell(services, key)
+            commands.execute(services, pull, event, row.id)
         case RerunEvent():
-            _pressed(services, _read(services, event.repo.clone_url, key, None), event)
+            _pressed(services, pull, event)
         case QueueEvent():
-            _queued(services, _read(services, event.repo.clone_url, key, None), event)
+            _queued(services, pull, event)
         case None:
-            _own(services, _read(services, "", key, None), row)
+            _own(services, pull, row)
 
 
-def _read(services: Services, clone_url: str, key: PullKey, pushed: PullEvent | None) -> Pull:
-    """Read the pull request from the forge, and keep what it says."""
+def _read(services: Services, key: PullKey, event_row: InboxEvent, event: AboutPull | None) -> Pull:
+    """Read the pull request from the forge, and keep what it says. Transient where that is older than what is known:
+    the forge may be some seconds behind itself, and is taken at its word after a minute."""
     pull = services.forge.pull(key)
+    pushed = event if isinstance(event, PullEvent) else None
     with services.db.write() as tx:
-        row = tx.get(PullRow, (key.repo, key.number)) or PullRow(
-            repo=key.repo, number=key.number, clone_url=clone_url or pull.repo.clone_url, read_at=services.clock.now()
-        )
+        row = tx.get(PullRow, (key.repo, key.number))
+        if row is None:
+            clone_url = event.repo.clone_url if event is not None else pull.repo.clone_url
+            row = PullRow(repo=key.repo, number=key.number, clone_url=clone_url, read_at=services.clock.now())
+        if event_row.attempts < MOST_BEHIND and is_behind(standing(pull), acted_on(row), pushed):
+            raise Transient(f"GitHub tells of {key} as it was before this")
         before = (row.state, row.head_sha)
         row.title, row.author, row.url = pull.title, pull.author, pull.url
         row.state = "merged" if pull.merged else pull.state

@@ -112,7 +112,7 @@ def _pull_event(document: dict[str, Any]) -> PullEvent | Ignored:
         meaning = _PULL_ACTIONS[action]
     else:
         return Ignored(f"pull_request action {action} is not used")
-    repo = _repo(document)
+    repo, updated_at = _repo(document), optional(document, "pull_request.updated_at", fields.TIME)
     return PullEvent(
         action=meaning,
         repo=repo,
@@ -120,6 +120,7 @@ def _pull_event(document: dict[str, Any]) -> PullEvent | Ignored:
         sender=required(document, "sender.login", fields.LOGIN),
         # by the time of the delivery the pull request may have moved on: only `after` is what this sender pushed
         head_sha=required(document, "after" if meaning == "pushed" else "pull_request.head.sha", fields.SHA),
+        updated_at=f"{updated_at:%Y-%m-%dT%H:%M:%SZ}" if updated_at is not None else "",
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from prbot.sandbox.acts import apps, pulls, pushes, talk
 from prbot.sandbox.gitrepos import Files
+from prbot.sandbox.shapes.pulls import pull_full
 from prbot.sandbox.state import CheckRun, Comment, CommitStatus, Pull, Repository
 
 if TYPE_CHECKING:
@@ -189,6 +190,12 @@ class SandboxPull:
     def hide_mergeable(self, reads: int = 1) -> None:
         """Let the next `reads` answers say that GitHub does not know yet whether it merges."""
         self.data.unknown_reads = reads
+
+    def lag(self, reads: int = 1) -> None:
+        """Let the next `reads` answers tell of it as it is now, whatever happens to it meanwhile."""
+        with self._hub.state.lock:
+            self.data.old_document = pull_full(self._hub, self._repo, self.data)
+            self.data.old_reads = reads
 
     # -- statuses -----------------------------------------------------------------------------------------------------
     def statuses(self, sha: str | None = None) -> dict[str, dict[str, str | None]]:

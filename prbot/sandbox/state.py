@@ -201,6 +201,10 @@ class Pull:
     """What the page shows between comments: when, who, what."""
     unknown_reads: int = 0
     """How many more times `mergeable` is not known yet."""
+    old_reads: int = 0
+    """How many more times it is told of as it was."""
+    old_document: dict[str, Any] = field(default_factory=dict)
+    """What is told then."""
 
     @property
     def merged(self) -> bool:

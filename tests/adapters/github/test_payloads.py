@@ -50,6 +50,10 @@ def problem(delivery: ParsedDelivery) -> str:
     return delivery.outcome.problem
 
 
+AT = "2026-11-20T12:00:00Z"
+"""When the documents say that it changed."""
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
@@ -62,18 +66,18 @@ def problem(delivery: ParsedDelivery) -> str:
     ],
 )
 def test_what_happened_to_a_pull_request_is_told(theirs: str, ours: Any) -> None:
-    expected = PullEvent(ours, REPO, KEY, sender="cy", head_sha=HEAD)
+    expected = PullEvent(ours, REPO, KEY, sender="cy", head_sha=HEAD, updated_at=AT)
     assert parsed("pull_request", pull_payload(theirs)) == ParsedDelivery(expected, "acme/infra", 7)
 
 
 def test_a_push_tells_what_its_sender_pushed_even_if_the_head_has_moved_on() -> None:
     outcome = parsed("pull_request", pull_payload("synchronize", before=HEAD, after=MERGE)).outcome
-    assert outcome == PullEvent("pushed", REPO, KEY, sender="cy", head_sha=MERGE)
+    assert outcome == PullEvent("pushed", REPO, KEY, sender="cy", head_sha=MERGE, updated_at=AT)
 
 
 def test_an_edit_matters_only_when_the_base_changed() -> None:
     to_base = pull_payload("edited", changes={"base": {"ref": {"from": "dev"}, "sha": {"from": MERGE}}})
-    assert parsed("pull_request", to_base).outcome == PullEvent("base_changed", REPO, KEY, "cy", HEAD)
+    assert parsed("pull_request", to_base).outcome == PullEvent("base_changed", REPO, KEY, "cy", HEAD, AT)
     assert "only a changed base" in ignored("pull_request", pull_payload("edited", changes={"title": {"from": "x"}}))
 
 
