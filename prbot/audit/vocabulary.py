@@ -39,12 +39,9 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "lock.left": "A pull request waits for a project no more.",
         "lock.freed": "Nobody holds a project any more.",
         # approval
-        "approval.counted": "An approval counts for a plan.",
-        "approval.refused": "An approval does not count, and why.",
-        "approval.carried": "An approval of an earlier plan carries over to a later one with the same effect.",
-        "approval.voided": "An approval that counted counts no more, and why.",
+        "approval.counted": "An approval by a comment counts for a plan.",
+        "approval.refused": "An approval by a comment does not count for a plan, and why.",
         "gate.evaluated": "All requirements for an apply, which are met, and on which facts.",
-        "pull.merged": "prbot merged a pull request.",
         # applies
         "apply.authorized": "All gates are met and the plan is the approved one: the engine may start. Recorded first.",
         "apply.refused": "An apply does not start, and why.",
@@ -61,8 +58,6 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "orphan.left": "A merge removed a project's directory, and its state may hold something.",
         "orphan.returned": "An orphaned project's directory is back, and was applied.",
         "orphan.forgotten": "Somebody said that an orphaned project is to be listed no more.",
-        # the log itself
-        "audit.read": "Somebody read or exported the log.",
     }
 )
 """Every action, and what an entry of it says."""

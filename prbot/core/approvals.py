@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import takewhile
@@ -114,6 +114,8 @@ class Counted:
     at: datetime
     carried_from: str | None
     raw_digest: str
+    of: int = 1
+    """How many approvals this person gave, of which this is the newest that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +254,8 @@ class _Bench:
             return None if self._excluded(opinions[-1]) else _withdrawn(opinions), objection
         outcomes = [self._outcome(each) for each in approvals]
         best = next((each for each in outcomes if isinstance(each, Counted)), outcomes[0])
+        if isinstance(best, Counted):
+            best = replace(best, of=len(approvals))
         lifted = isinstance(best, Counted) or any(each.via == "review" for each in approvals)
         return best, None if lifted else objection
 

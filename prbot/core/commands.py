@@ -182,8 +182,7 @@ class Spec:
 
 SPECS: tuple[Spec, ...] = (
     Spec("plan", "Plan again: every affected project, or the named ones.", (*_CHOICE, VERBOSE), extra_args=True),
-    Spec("apply", "Apply what was approved, once it is merged; before that, say what is missing.",
-         (*_CHOICE, VERBOSE)),
+    Spec("apply", "Apply what was approved, once it is merged; before that, say what is missing.", _CHOICE),
     Spec("approve", "Approve the plan whose fingerprint begins so; without one, the only plan that waits.",
          _CHOICE, Args("[FINGERPRINT]", most=20, check=_fingerprint)),
     Spec("unlock", "Give up this pull request's locks, so that the next one in the queue gets its turn; once it is "

@@ -36,9 +36,10 @@ def decide_apply(
     if state_elsewhere:
         return ApplyDecision("hold", "The approved plan was made against a state that is kept elsewhere than this one.")
     if verdict is Verdict.DIFFERENT:
-        return ApplyDecision("hold", "The plan made after the merge does something else than what was approved.")
+        other = "The plan made after the merge does something else than what was approved."
+        return ApplyDecision("hold", f"{other} {unreviewed}".strip())
     if unreviewed:
-        return ApplyDecision("hold", unreviewed)
+        return ApplyDecision("hold", f"The plan lies within what was approved. {unreviewed}")
     if verdict is Verdict.EQUAL:
         return ApplyDecision("apply", "The plan made after the merge is what was approved.")
     if retry:

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prbot.core.approvals import ApprovalVerdict, Counted, PeopleFacts, at_clock, judge
+from prbot.core.commands import to_paste
 from prbot.core.gate_facts import GateFacts, ProjectFacts
 from prbot.core.ids import ProjectKey
 from prbot.core.locks import GIVES_WAY
+from prbot.core.marks import marked
 from prbot.core.pulls import Pull
 from prbot.core.rules import Rules
 from prbot.core.runs import Goal, RunStatus
@@ -178,9 +180,10 @@ def _notes(verdict: ApprovalVerdict) -> list[str]:
 
 
 def _counted_note(counted: Counted) -> str:
-    how = "approved by a review" if counted.via == "review" else "approved explicitly"
+    how = "approved by a review" if counted.via == "review" else "approved by a comment"
     carried = ", and it carries over from an earlier plan" if counted.carried_from else ""
-    return f"{counted.user} {how} at {at_clock(counted.at)}: it counts{carried}."
+    which = f" Of {counted.user}'s {counted.of} approvals it is the newest that counts." if counted.of > 1 else ""
+    return f"{counted.user} {how} at {at_clock(counted.at)}: it counts{carried}.{which}"
 
 
 def _approval_todo(facts: GateFacts, lacking: Sequence[ProjectFacts], objectors: Sequence[str]) -> str:
@@ -262,7 +265,7 @@ def _locked(each: ProjectFacts, facts: GateFacts) -> tuple[str, str] | None:
             f"{label} is held by #{holder.pull}, which is merged and not applied yet",
             f"wait until #{holder.pull} is applied, or ask somebody with maintain access to discard it there",
         )
-    unlock = f"`{facts.prefix} unlock -d {each.project.dir}`"
+    unlock = marked(to_paste("unlock", each.project, facts.prefix))
     todo = f"wait for #{holder.pull}, or have its author or somebody with maintain access type {unlock} there"
     return f"{label} is held by #{holder.pull}", todo
 

@@ -51,8 +51,8 @@ def base_moved(base_branch: str, found: Sequence[Unreviewed], authors: Mapping[s
     named = [_named(each, authors) for each in found[:_MOST_NAMED]]
     more = [f"{len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
     return (
-        f"The plan is within what was approved, but {base_branch} changed what it reads without review since the "
-        f"approved plan was made: {'; '.join([*named, *more])}."
+        f"Since the approved plan was made, {base_branch} changed what this project reads, without a review: "
+        f"{'; '.join([*named, *more])}."
     )
 
 

@@ -109,6 +109,9 @@ def unapplicable(projects: Iterable[ProjectFacts]) -> list[Problem]:
             found.append((f"{each.project.label} has a run under way ({each.status})", "wait for it to end"))
         elif each.status is RunStatus.UNKNOWN:
             why = "was being applied when its worker was lost, and whether it was is not known"
-            todo = "somebody with maintain access must compare the state with the plan, and say what happened"
+            todo = (
+                "compare the state with the plan; then `{prefix} plan` plans what is left, and `{prefix} unlock`, by "
+                "somebody with maintain access, gives it up"
+            )
             found.append((f"{each.project.label} {why}", todo))
     return found

@@ -135,5 +135,4 @@ def _refused(services: Services, tx: Session, ask: Ask, facts: GateFacts, verdic
         facts_digest=facts_digest(facts),
         facts={"unmet": [gate.name for gate in verdict.unmet]},
     )
-    title = "Ready to merge" if verdict.approve_ready and not ask.pull.merged else "Not applied"
-    answer(services, tx, ask, replies.gates(verdict.gates, title=title))
+    answer(services, tx, ask, replies.gates(verdict.gates))

@@ -63,7 +63,19 @@ def _judge(services: Services, ask: Ask, event: CommentEvent, run: Run) -> None:
     refusals = [each.reason for each in judged.not_counted if each.user.casefold() == mine] if judged else []
     counted = judged is not None and any(each.user.casefold() == mine for each in judged.counted)
     if not counted:
-        refuse(services, ask, " ".join(refusals) or "It does not count.", title="Not approved")
+        why = " ".join(refusals) or "It does not count."
+        with services.db.write() as tx:
+            services.audit.append(
+                tx,
+                "approval.refused",
+                actor=ask.actor,
+                project=run.project,
+                pull=run.pull,
+                run=run.id,
+                outcome="refused",
+                facts={"fingerprint": run.fingerprint, "comment": event.comment_id, "why": why},
+            )
+        refuse(services, ask, why, title="Not approved")
         return
     approved = next((gate for gate in verdict.gates if gate.name == "approved"), None)
     with services.db.write() as tx:

@@ -228,6 +228,8 @@ class _GateNow:
     """Who approved before the plan was there to be seen."""
     computing: bool = False
     """The forge does not know yet whether it merges: it is asked again, since nothing will tell."""
+    nobody_approved: bool = False
+    """Whether it was found that there is no approval at all, counting or not."""
 
 
 def _gate_now(services: Services, row: PullRow) -> _GateNow:
@@ -250,7 +252,8 @@ def _gate_now(services: Services, row: PullRow) -> _GateNow:
     _record_gate(services, row, verdict, facts_digest(facts), status)
     early = {each.user for v in verdict.verdicts.values() for each in v.not_counted if each.code in TOO_EARLY}
     computing = pull.mergeable is None and any(gate.name == "mergeable" for gate in verdict.unmet)
-    return _GateNow(status, tuple(sorted(early)), computing)
+    opinions = any(each.state in ("APPROVED", "DISMISSED") for each in facts.reviews) or bool(facts.explicit)
+    return _GateNow(status, tuple(sorted(early)), computing, nobody_approved=not opinions)
 
 
 def _record_gate(services: Services, row: PullRow, verdict: GateReport, digest: str, status: Status) -> None:
@@ -295,6 +298,8 @@ def execute(services: Services, pull: PullKey) -> None:
     shows_checks = services.forge.shows_checks(pull.repo)
     with services.db.write() as tx:
         fresh = tx.get_one(PullRow, (pull.repo, pull.number))
+        if gate.nobody_approved:
+            _say_nothing_of_approvals(tx, pull)
         want_all(services, tx, fresh, gate.reviewers, gate.status, shows_checks=shows_checks)
         tx.flush()
         sending.hold_back(tx, pull)
@@ -304,6 +309,14 @@ def execute(services: Services, pull: PullKey) -> None:
     _mark_shown(services, pull)
     if problem is not None:
         raise problem
+
+
+def _say_nothing_of_approvals(tx: Session, pull: PullKey) -> None:
+    """Where nobody approved, there is nothing that could carry over to a plan that is not shown yet, or be void."""
+    for run in runs.of_pull(tx, pull, Goal.PLAN):
+        if run.shown_at is None and run.carry_note:
+            run.carry_note = ""
+            tx.add(run)
 
 
 def _mark_shown(services: Services, pull: PullKey) -> None:

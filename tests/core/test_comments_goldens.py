@@ -134,6 +134,55 @@ UNKNOWN = ApplyView(
     ),
 )  # fmt: skip
 
+HELD_AGAIN = ApplyView(
+    MERGE,
+    "main",
+    (
+        AppliedProject(
+            key("-lead `ing`"), RunStatus.HELD, Counts(add=1),
+            reason="The plan made after the merge does something else than what was approved. Since the approved plan "
+            "was made, main changed what this project reads, without a review: 1111111 by Bo.",
+            difference=(
+                EntryDifference(
+                    "terraform_data.a", "create", "create", ("input", "triggers_replace"),
+                    again=("terraform_data.a.input",),
+                ),
+            ),
+            fingerprint=PRINT, changes=SMALL,
+        ),
+    ),
+)  # fmt: skip
+
+RETRY = ApplyView(
+    MERGE,
+    "main",
+    (
+        AppliedProject(
+            key("net"), RunStatus.PLANNED, Counts(replace=1), fingerprint=PRINT, changes=SMALL, is_retry=True
+        ),
+    ),
+)
+
+UNDONE = ApplyView(
+    MERGE,
+    "main",
+    (
+        AppliedProject(key("db"), RunStatus.CANCELLED, ended_by="cy"),
+        AppliedProject(key("dns"), RunStatus.ERRORED, error=ERROR),
+        AppliedProject(key("net"), RunStatus.DISCARDED, Counts(change=1), changes=SMALL, ended_by="bo"),
+    ),
+)
+
+READY = (
+    Gate("planned", True, "all projects are planned on this head"),
+    Gate("approved", True, "1 of 1 approvals count", notes=(
+        "bo approved by a review at 2026-11-20 12:00:03Z: it counts. Of bo's 2 approvals it is the newest that counts.",
+    )),
+    Gate("mergeable", True, "it merges into main"),
+    Gate("unlocked", True, "nobody else holds a project"),
+    Gate("merged", False, "it is not merged", "merge it once all else is met"),
+)  # fmt: skip
+
 GATES = (
     Gate("planned", True, "all projects are planned on this head"),
     Gate("approved", False, "0 of 1 approvals count",
@@ -160,6 +209,10 @@ COMMENTS: dict[str, Document] = {
     "apply_failed": apply_document(FAILED),
     "apply_held": apply_document(HELD),
     "apply_unknown": apply_document(UNKNOWN),
+    "apply_held_again": apply_document(HELD_AGAIN),
+    "apply_retry": apply_document(RETRY),
+    "apply_undone": apply_document(UNDONE),
+    "reply_ready_to_merge": replies.gates(READY),
     "reply_gates": replies.gates(GATES),
     "reply_refused": replies.refused("eve", "prbot apply", "`apply` needs write access, and you have read access."),
     "reply_command_errors": replies.command_errors(MISTAKES),

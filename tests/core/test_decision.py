@@ -35,6 +35,7 @@ def test_only_what_was_reviewed_is_applied(verdict: Verdict, moved: bool, subset
     decision = decide_apply(verdict, unreviewed=SNEAKED if moved else "", rules=rules, approved=True)
     assert decision.action == action
     assert decision.reason.endswith(".")
+    assert decision.reason.endswith(SNEAKED) is moved
     unapproved = decide_apply(verdict, unreviewed=SNEAKED if moved else "", rules=rules, approved=False)
     assert unapproved.action == "await_approval"
 
@@ -75,11 +76,11 @@ def test_the_reason_names_commits_and_whose_they_are() -> None:
     merge = Merge(4, frozenset({"2" * 40}), {APP: RunStatus.AWAITING_APPROVAL, NET: RunStatus.DISCARDED})
     found = unreviewed(["1" * 40, "2" * 40], [merge], NET)
     assert base_moved("main", found, {"1" * 40: "Bo", "2" * 40: ""}) == (
-        "The plan is within what was approved, but main changed what it reads without review since the approved plan "
-        "was made: 1111111 by Bo; 2222222, of #4, which is awaiting approval and discarded."
+        "Since the approved plan was made, main changed what this project reads, without a review: "
+        "1111111 by Bo; 2222222, of #4, which is awaiting approval and discarded."
     )
     many = unreviewed([str(number) * 40 for number in range(1, 9)], [], NET)
-    assert base_moved("main", many, {}).endswith("made: 1111111; 2222222; 3333333; 4444444; 5555555; 3 more.")
+    assert base_moved("main", many, {}).endswith("review: 1111111; 2222222; 3333333; 4444444; 5555555; 3 more.")
     assert other_content("main", "9" * 40, "1" * 40, "Al") == (
         "The merge 9999999 by Al holds other content than 1111111 merged into main gives, and nobody reviewed that."
     )

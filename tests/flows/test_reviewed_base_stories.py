@@ -65,8 +65,8 @@ def test_a_direct_push_stays_unreviewed_however_often_one_plans(app: Story) -> N
     run = newest(app, pull)
     assert run.status == RunStatus.HELD
     assert run.error == (
-        "The plan is within what was approved, but main changed what it reads without review since the approved plan "
-        f"was made: {pushed[:7]} by root."
+        "The plan lies within what was approved. Since the approved plan was made, main changed what this project "
+        f"reads, without a review: {pushed[:7]} by root."
     )
     assert run.error in pull.comments()[-1].body
     assert infra.state("net") == {}
@@ -112,7 +112,7 @@ def test_what_a_merge_holds_besides_is_held(app: Story, monkeypatch: pytest.Monk
     app.settle()
     run = newest(app, pull)
     assert run.status == RunStatus.HELD
-    assert run.error.startswith(f"The merge {merge[:7]} by ")
+    assert run.error.startswith(f"The plan lies within what was approved. The merge {merge[:7]} by ")
     assert run.error.endswith(
         f" holds other content than {pull.head_sha[:7]} merged into main gives, and nobody reviewed that."
     )

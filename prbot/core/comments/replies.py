@@ -32,19 +32,22 @@ def conflict(head_sha: str, base_branch: str, files: Sequence[str]) -> Document:
     return ((Text(f"## Plan: merge conflict\n\n{said}"), where, Fence("\n".join(files)), Text(todo)),)
 
 
-def gates(requirements: Sequence[Gate], *, title: str = "Not applied") -> Document:
+def gates(requirements: Sequence[Gate]) -> Document:
     """All requirements, each with what would meet it. The answer to `prbot apply` before everything is met."""
     rows = tuple(
         (code(gate.name), "✅" if gate.met else "❌", prose(gate.why) or "–", prose(gate.todo) or "–")
         for gate in requirements
     )
-    unmet = sum(not gate.met for gate in requirements)
+    lacking = [gate.name for gate in requirements if not gate.met]
+    unmet, title = len(lacking), "Ready to merge" if lacking == ["merged"] else "Not applied"
     said = (
         f"{plural(unmet, 'requirement')} {'is' if unmet == 1 else 'are'} not met yet."
+        if unmet and title == "Not applied"
+        else "Everything that is required before the merge is met."
         if unmet
         else "Everything that is required is met."
     )
-    top = (Text(f"## {prose(title)}\n\n{said}"), Table(("Requirement", "Met", "Why", "What to do"), rows))
+    top = (Text(f"## {title}\n\n{said}"), Table(("Requirement", "Met", "Why", "What to do"), rows))
     notes = [f"- {code(gate.name)}: {prose(note)}" for gate in requirements for note in gate.notes]
     return (top, (Text("\n".join(notes)),)) if notes else (top,)
 
