@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prbot.core.command_help import help_text
@@ -12,8 +13,10 @@ from prbot.core.permissions import FREES_ANY_LOCK, NEEDS, Allowed, Who, WhoMay, 
 from prbot.core.pulls import Role
 from prbot.flows.commands import ACTS
 from prbot.sandbox.pullrequest import SandboxPull
+from prbot.store.tables import OrphanRow
 from tests.flows.app import Story, story, tf
 
+NOW = datetime(2026, 11, 29, tzinfo=UTC)
 ROLES: tuple[Role, ...] = ("none", "read", "write", "maintain", "admin")
 Check = Callable[[Story, SandboxPull, str], object]
 
@@ -53,13 +56,14 @@ def test_where_the_rules_say_who_may_the_help_says_so_too() -> None:
 def said(app: Story, pull: SandboxPull, line: str) -> str:
     while pull.unread_comments():
         pull.next_comment()
-    pull.comment(by="mo", body=line)
+    pull.comment(by="root" if line.startswith("prbot forget") else "mo", body=line)
     app.settle()
     return "\n".join(pull.next_comment() for _ in pull.unread_comments())
 
 
 def names_no_project(app: Story, pull: SandboxPull, line: str) -> None:
-    assert f"No project matches `{line.split(maxsplit=2)[2]}`." in said(app, pull, line)
+    named = " ".join(line.split()[-2:])
+    assert f"No project matches `{named}`." in said(app, pull, line)
 
 
 def shows_all_output(app: Story, pull: SandboxPull, line: str) -> None:
@@ -98,6 +102,12 @@ def test_every_flag_of_every_command_does_something(tmp_path: Path) -> None:
         infra = app.repo()
         pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
         app.settle()
+        with app.services.db.write() as tx:
+            tx.add(
+                OrphanRow(
+                    repo="acme/infra", dir="old", workspace="default", pull=99, merge_sha="", before_sha="", since=NOW
+                )
+            )
         for spec in SPECS:
             takes = [flag.names[0] for flag in spec.flags] + ["--"] * spec.extra_args
             for word in takes + [spec.args.shown] * (spec.args != Args()):
@@ -105,4 +115,6 @@ def test_every_flag_of_every_command_does_something(tmp_path: Path) -> None:
                 app.world.tick(60)
                 if (spec.name, word) == ("plan", "-w"):
                     typed, check = "-w fresh", plans_there  # a plan may begin a workspace
+                if (spec.name, word) == ("forget", "-w"):
+                    typed = "-d old -w nosuch"  # it forgets nothing that is not named
                 check(app, pull, f"prbot {spec.name} {typed}")
