@@ -78,6 +78,8 @@ class RepoView:
     """The files that declare projects, by name."""
     variables: Mapping[str, Blob] = field(default_factory=dict)
     """Variable files, by path."""
+    product: Product = "terraform"
+    """Which engine's eyes it is seen with."""
 
     @cached_property
     def roots(self) -> frozenset[str]:
@@ -185,7 +187,7 @@ def repo_view(tree: Tree, blobs: Mapping[str, bytes], product: Product = "terraf
     variables = {
         path: Blob(entry.blob, blobs[entry.blob]) for path, entry in tree.items() if _is_variables(path, entry.mode)
     }
-    return RepoView(tree, called, links, declarations, variables)
+    return RepoView(tree, called, links, declarations, variables, product)
 
 
 def _with_computed(facts: ModuleFacts, modules: Mapping[str, ModuleFacts]) -> ModuleFacts:

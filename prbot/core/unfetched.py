@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from prbot.core.hcl import POINTER_BEGINS
 from prbot.core.inputs import input_paths
 from prbot.core.modules import RepoView
-from prbot.core.projects import Project
+from prbot.core.projects import Project, reads, standings
 from prbot.core.refusals import USE_THE_FILE, Refusal, not_the_file
-from prbot.core.trees import LINK, SUBMODULE, is_within
+from prbot.core.trees import LINK, SUBMODULE, is_within, parent
 
 LARGEST_POINTER = 1024
 """Bytes; no Git LFS pointer is longer."""
@@ -38,14 +38,14 @@ def _missing(
     view: RepoView, project: Project, filters: Mapping[str, str], pointing: Collection[str]
 ) -> Iterator[tuple[str, str]]:
     name = project.key.dir
-    wanted = project.dirs | project.extra_inputs
+    wanted, standing = project.dirs | project.extra_inputs, standings(project)
     for path in sorted(view.submodules):
-        if any(is_within(each, path) for each in wanted):
+        if standing(parent(path)) == "named" or any(is_within(each, path) for each in wanted):
             yield (
                 f"`{path}` is a submodule, which is not fetched: `{name}` would be planned as if it were empty.",
                 "Bring its files into the repository, or name the module by its registry or Git address.",
             )
-    for path in sorted(input_paths(project, view.tree)):
+    for path in filter(reads(project), sorted({*pointing, *filters})):
         if path in pointing:
             reason = f"{not_the_file(path)}: `{name}` would be planned with the pointer."
             yield reason, USE_THE_FILE

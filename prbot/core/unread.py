@@ -22,6 +22,7 @@ _TERRAGRUNT, _STACKS = "Terragrunt's", "Terraform Stacks'"
 _STACK_FILES = tuple(
     f".{kind}.{syntax}" for kind in ("tfcomponent", "tfdeploy", "tfstack") for syntax in ("hcl", "json")
 )
+_TOFU_FILES = (".tofu", ".tofu.json")
 _OTHERS_HCL = (LOCK_FILE, ".pkr.hcl", ".tftest.hcl", ".tfmock.hcl", ".tfquery.hcl", ".tflint.hcl")
 """HCL that is neither Terragrunt's nor ever planned."""
 _NOT_YET = "prbot does not read that yet, and plans nothing of it."
@@ -100,8 +101,6 @@ class _Files:
 
     def touched(self, selection: Selection, changed: Collection[str]) -> Iterator[Refusal]:
         """A refusal for each directory of theirs that the changes may be of concern to."""
-        if not self._units:
-            return
         takes = [reads(project) for project in selection.projects if project.key.dir not in self._units]
         found: dict[str, Refusal] = {}
         for project in selection.projects:
@@ -120,6 +119,11 @@ class _Files:
             whose = _TERRAGRUNT
         if whose:
             return _holds(directory, _Unit(name, whose))
+        if name.endswith(_TOFU_FILES) and self._is_for_tofu_alone(path):
+            reason = f"`{directory}` holds `{name}`, which OpenTofu alone reads; this server runs Terraform, and plans "
+            return Refusal(directory, f"{reason}nothing of it.", _LEAVE_OUT)
+        if not self._units:
+            return None
         roots = {root for view in self._views for root in view.roots}
         above = next((each for each in ancestry(directory) if each in self._units or each in roots), None)
         if above in self._units:
@@ -133,6 +137,11 @@ class _Files:
             )
             return Refusal(directory, reason, _LEAVE_OUT)
         return None
+
+    def _is_for_tofu_alone(self, path: str) -> bool:
+        """Whether the file is passed over here, and none stands in for it (`main.tf` for `main.tofu`)."""
+        twin = path.replace(".tofu", ".tf")
+        return all(view.product == "terraform" and twin not in view.tree for view in self._views)
 
 
 def _whose(path: str) -> str:

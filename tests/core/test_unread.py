@@ -65,6 +65,19 @@ def test_hcl_without_terragrunt_is_nothing() -> None:
     assert judged({}, {"jobs/web.hcl": "job {}"}).is_empty
 
 
+def test_what_opentofu_alone_reads_is_told_where_terraform_runs() -> None:
+    (found,) = judged({}, {"net/main.tofu": root()}).refusals
+    assert found.reason == (
+        "`net` holds `main.tofu`, which OpenTofu alone reads; this server runs Terraform, and plans nothing of it."
+    )
+    both = {"net/main.tf": root(), "net/main.tofu": root(body=RESOURCE)}
+    assert judged({}, both).refusals == (), "made for either"
+    views = (view_of({}, product="opentofu"), view_of({"net/main.tofu": root()}, product="opentofu"))
+    changed = frozenset({"net/main.tofu"})
+    found_there = without_unread(discover("acme/infra", *views, changed), views, changed, "refuse")
+    assert ([each.key.dir for each in found_there.projects], found_there.refusals) == (["net"], ())
+
+
 def test_a_module_that_a_root_module_calls_is_its_own() -> None:
     files = UNIT | {"app/main.tf": root("app", call("../vpc")), "vpc/main.tf": RESOURCE}
     found = judged(files, files | {"vpc/x.tf": RESOURCE})
