@@ -87,7 +87,7 @@ class WhoMay(BaseModel):
 
 
 class Who(BaseModel):
-    """Who may give the commands that change something. The others need read access and cannot be narrowed."""
+    """Who may give the commands that plan, apply, approve and free. For the others NEEDS alone counts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -104,6 +104,8 @@ def apply(services: Services, ask: Ask) -> None:
         ready = [run for run in merged if run.status is RunStatus.PLANNED]
         failed = [run for run in merged if run.status in _FAILED]
         if ready or failed:
+            for run in merged:
+                run.auto = run.auto or run.status is RunStatus.WAITING  # asked for as well: its turn comes by itself
             _go_on(services, tx, ask, ready, failed)
         elif merged and all(run.status in _DONE for run in merged):
             answer(services, tx, ask, replies.notice("Already applied", ["Every project of this is applied."]))

@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from prbot.core import dependencies, locks
 from prbot.core.ids import ProjectKey, PullKey
+from prbot.core.marks import marked
 from prbot.core.runs import Goal, RunStatus
 from prbot.flows.locks import queue_of
 from prbot.store import runs
@@ -25,7 +26,7 @@ def why_it_waits(tx: Session, run: Run) -> str:
     before = dependencies.waits_for(run.project, reads, status) if run.comes_after else ()
     if not before:
         return ""
-    named = ", ".join(f"`{each.label}`" for each in before)
+    named = ", ".join(marked(each.label) for each in before)
     they, are, them = ("these", "are", "them") if len(before) > 1 else ("that", "is", "it")
     return (
         f"It reads {named} of the same merge. It is planned anew once {they} {are} applied, or given up: until then "
@@ -40,10 +41,10 @@ def read_too_early(tx: Session, pull: PullKey, members: Iterable[Run]) -> list[s
     for run in members:
         later = dependencies.read_too_early(run.project, reads, status) if run.status in DONE else ()
         if later:
-            named = ", ".join(f"`{each.label}`" for each in later)
+            named, mine = ", ".join(marked(each.label) for each in later), marked(run.project.label)
             found.append(
-                f"`{run.project.label}` and {named} read each other, so that `{run.project.label}` was planned before "
-                f"{named} was applied, and may stay on old values: plan it again with its next pull request."
+                f"{mine} and {named} read each other, so that {mine} was planned before {named} was applied, and may "
+                "stay on old values: it is planned with its next pull request."
             )
     return found
 

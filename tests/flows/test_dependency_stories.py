@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from prbot.sandbox.pullrequest import SandboxPull
 from prbot.sandbox.repository import SandboxRepo
-from tests.flows.app import Story, shared_with_engines, tf
+from tests.flows.app import Story, shared_with_engines, story, tf
 
 
 def reader(infra: SandboxRepo, directory: str, of: str, address: str = "", more: str = "") -> str:
@@ -29,6 +30,8 @@ def applied(app: Story, infra: SandboxRepo, files: dict[str, str]) -> SandboxPul
     pull = approved(app, infra, files)
     pull.merge(by="al")
     app.settle()
+    ends = [(run.dir, run.status, run.error) for run in app.runs(pull, "apply")]
+    assert {status for _, status, _ in ends} == {"applied"}, ends
     return pull
 
 
@@ -46,18 +49,17 @@ def statuses(app: Story, pull: SandboxPull) -> dict[str, str]:
 
 @pytest.fixture
 def infra(app: Story) -> SandboxRepo:
-    """`app` reads `net`, `edge` reads `app`; `db` reads nothing. All of them are applied."""
+    """`app` reads `net`, and `db` reads nothing. All of them are applied."""
     repo = app.repo()
     applied(app, repo, {"net/main.tf": tf(repo.backend("net"), v=1), "db/main.tf": tf(repo.backend("db"), v=1)})
     applied(app, repo, {"app/main.tf": reader(repo, "app", "net") + 'output "v" {\n  value = "9"\n}\n'})
-    applied(app, repo, {"edge/main.tf": reader(repo, "edge", "app")})
-    assert repo.state("app").get("copy") == "1", [(r.dir, r.goal, r.status, r.error) for r in app.every_run()]
     return repo
 
 
 def test_what_was_empty_before_the_merge_is_planned_once_what_it_reads_is_applied(
     app: Story, infra: SandboxRepo
 ) -> None:
+    applied(app, infra, {"edge/main.tf": reader(infra, "edge", "app")})
     note = "# only a comment\n"
     pull = approved(
         app,
@@ -115,6 +117,25 @@ def test_an_equal_plan_is_applied_after_what_it_reads_and_a_failure_there_keeps_
     net, reading = (app.runs(pull, "apply")[-1], next(r for r in app.runs(pull, "apply") if r.dir == "app"))
     assert (net.dir, net.status, reading.status) == ("net", "applied", "applied")
     assert str(reading.started_at) >= str(net.ended_at)
+
+
+def test_one_command_is_for_what_waits_as_well(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("defaults:\n  apply: manual\n")
+    with story(tmp_path, rules=rules) as app:
+        infra = app.repo()
+        infra.commit("main", {"net/main.tf": tf(infra.backend("net"), v=1)}, by="al")
+        pull = approved(app, infra, {"net/more.tf": tf("", w=1), "app/main.tf": tf(infra.backend("app"), v=1)})
+        pull.push(by="al", files={"app/reads.tf": 'locals {\n  net = file("../net/more.tf")\n}\n'})
+        app.settle()
+        pull.approve(by="bo")
+        app.settle()
+        pull.merge(by="al")
+        app.settle()
+        assert statuses(app, pull) == {"net": "planned", "app": "waiting"}
+        pull.comment(by="al", body="prbot apply")
+        app.settle()
+        assert statuses(app, pull) == {"net": "applied", "app": "applied"}
 
 
 def test_readers_go_on_when_what_they_read_is_given_up(app: Story, infra: SandboxRepo) -> None:

@@ -11,6 +11,7 @@ from prbot.core.comments.blocks import Block, Details, Document, Fence, Table, T
 from prbot.core.comments.diff import to_diff
 from prbot.core.comments.text import code, html_code, listed, mention, plural, prose
 from prbot.core.ids import ProjectKey
+from prbot.core.marks import marked
 from prbot.core.plans import Counts
 from prbot.core.projects import Orphan
 from prbot.core.refusals import Refusal
@@ -185,7 +186,7 @@ def _orphan_note(orphan: Orphan) -> str:
 
 def provisional(labels: Sequence[str]) -> str:
     """What to know of a project that reads others of the same pull request."""
-    named, they = listed([f"`{label}`" for label in labels]), "that is" if len(labels) == 1 else "these are"
+    named, they = listed([marked(label) for label in labels]), "that is" if len(labels) == 1 else "these are"
     return (
         f"It reads {named}, which this pull request changes as well: once {they} applied, it is planned anew, applied "
         "if the plan is the same, and held for an approval if not."
