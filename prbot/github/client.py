@@ -40,6 +40,9 @@ T = TypeVar("T")
 _PULL = "/repos/{repo}/pulls/{number}"
 _COMMENTS = "/repos/{repo}/issues/{number}/comments"
 _HOOKS = "/repos/{repo}/hooks"
+_COMPARE = "/repos/{repo}/compare/{base}...{head}"
+_MOST_COMMITS = 250
+"""So many of a pull request's commits its own list holds."""
 _MOVED_PAGE = 30
 """Pull requests moved last; each is some 20 kB, and few move between two looks."""
 _COMMENT = "/repos/{repo}/issues/comments/{comment}"
@@ -139,8 +142,17 @@ class GitHubForge:
         return _read(replies.reviews, self._github.get_all(_PULL + "/reviews", key.repo, number=key.number))
 
     def commits(self, key: PullKey) -> list[Commit]:
-        """As the port says. GitHub lists the first 250; `Pull.commits` tells how many there are."""
-        return _read_all(replies.commit, self._github.get_all(_PULL + "/commits", key.repo, number=key.number))
+        """As the port says. Of a pull request's commits GitHub lists the first 250; where there may be more, all that
+        its head has and its base has not are asked for. Transient if some are missing after all."""
+        listed = _read_all(replies.commit, self._github.get_all(_PULL + "/commits", key.repo, number=key.number))
+        if len(listed) < _MOST_COMMITS:
+            return listed
+        pull = self.pull(key)
+        between = self._github.get_all(_COMPARE, key.repo, inside="commits", base=pull.base_sha, head=pull.head_sha)
+        every = {commit.sha: commit for commit in (*listed, *_read_all(replies.commit, between))}
+        if len(every) < pull.commits:
+            raise Transient(f"GitHub lists {len(every)} of the {pull.commits} commits of {key}")
+        return list(every.values())
 
     def role(self, repo: str, login: str) -> Role:
         try:

@@ -86,13 +86,16 @@ class Transport:
         """What the reply for `route` says of itself; names in lower case."""
         return self._ask(Request("GET", route, "", route)).headers
 
-    def get_all(self, route: str, repo: str, query: Mapping[str, str] | None = None, **parts: str | int) -> list[Any]:
-        """All items of a list, in GitHub's order: one request for each hundred. Conflict beyond 10,000 of them."""
+    def get_all(
+        self, route: str, repo: str, query: Mapping[str, str] | None = None, *, inside: str = "", **parts: str | int
+    ) -> list[Any]:
+        """All items of a list, or of the one that is `inside` of a document, in GitHub's order: one request for each
+        hundred. Conflict beyond 10,000 of them."""
         url = _url(route, repo, parts)
         request = Request("GET", route, repo, url, {"per_page": str(PAGE_SIZE), **(query or {})})
         items: list[Any] = []
         for _ in range(MOST_PAGES):
-            page = _page(self._ask(request), route)
+            page = _page(self._ask(request), route, inside)
             items += page.items
             if page.following is None:
                 return items
@@ -174,12 +177,13 @@ def _url(route: str, repo: str, parts: Mapping[str, str | int]) -> str:
     return url
 
 
-def _page(reply: Reply, route: str) -> Page:
-    if not isinstance(reply.data, list):
-        raise Transient(f"GitHub's reply to GET {route} is not a list")
+def _page(reply: Reply, route: str, inside: str = "") -> Page:
+    items = reply.data.get(inside) if inside and isinstance(reply.data, dict) else reply.data
+    if not isinstance(items, list):
+        raise Transient(f"GitHub's reply to GET {route} {f'holds no {inside}' if inside else 'is not a list'}")
     links = parse_header_links(reply.headers.get("link", ""))
     following = next((link["url"] for link in links if link.get("rel") == "next"), None)
-    return Page(reply.data, reply.headers.get("etag", ""), following)
+    return Page(items, reply.headers.get("etag", ""), following)
 
 
 def _without(token: str, failed: Unavailable) -> Unavailable:

@@ -72,6 +72,7 @@ ASKS = [
     Ask("POST", f"{REPO}/statuses/{{sha}}", 201, {"state": "success", "context": "prbot/plan"}),
     Ask("GET", f"{REPO}/commits/{{ref}}/status"),
     Ask("GET", f"{REPO}/commits/{{ref}}/statuses"),
+    Ask("GET", f"{REPO}/compare/{{basehead}}", over={"basehead": "main...spare"}),
     Ask("GET", f"{REPO}/commits/{{ref}}"),
     Ask("GET", f"{REPO}/commits/{{ref}}", over={"ref": "main"}),
     Ask("GET", f"{REPO}/collaborators/{{username}}/permission"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -178,13 +178,14 @@ def reply(data: object, status: int = 200) -> Response:
     return response
 
 
-def page(items: Iterable[object]) -> Response:
-    """One page of a list by `page` and `per_page` (30, at most 100), with GitHub's Link header."""
+def page(items: Iterable[object], within: Callable[[list[object]], object] = list) -> Response:
+    """One page of a list by `page` and `per_page` (30, at most 100), with GitHub's Link header; and what it is told
+    `within`."""
     every = list(items)
     size = min(_positive("per_page", 30), _MOST_A_PAGE)
     number = _positive("page", 1)
     last = max(1, -(-len(every) // size))
-    response = reply(every[(number - 1) * size : number * size])
+    response = reply(within(every[(number - 1) * size : number * size]))
     wanted = {"prev": number - 1, "next": number + 1, "last": last, "first": 1}
     shown = {name: to for name, to in wanted.items() if 1 <= to <= last and to != number}
     links = [f'<{_page_address(to)}>; rel="{name}"' for name, to in shown.items()]

@@ -148,6 +148,25 @@ def test_reviews_come_in_order_each_with_the_digest_of_what_github_sent(
     assert len({one.raw_digest for one in reviews}) == 4
 
 
+def test_of_more_commits_than_a_pull_requests_list_holds_all_are_told(
+    github: ScriptedGitHub, forge: GitHubForge
+) -> None:
+    every = [{**commit(), "sha": f"{number:040x}"} for number in range(260)]
+    github.on(PULL + "/commits", Answer(body=every[:250]))
+    github.on(PULL, Answer(body=pull(commits=260)))
+    compare = f"GET /repos/acme/infra/compare/{OPEN.base_sha}...{OPEN.head_sha}"
+    following = f"{github.url}/repositories/1/compare/x?page=2&per_page=100"
+    github.on(compare, Answer(body={"commits": every[:100]}, headers={"Link": f'<{following}>; rel="next"'}))
+    github.on("GET /repositories/1/compare/x", Answer(body={"commits": every[100:]}))
+    assert [each.sha for each in forge.commits(KEY)] == [each["sha"] for each in every]
+
+    github.on(PULL + "/commits", Answer(body=every[:250]))
+    github.on(PULL, Answer(body=pull(commits=260)))
+    github.on(compare, Answer(body={"commits": every[:250]}))
+    with pytest.raises(Transient, match="GitHub lists 250 of the 260 commits of acme/infra#7"):
+        forge.commits(KEY)
+
+
 def test_commits_tell_accounts_where_github_knows_them(github: ScriptedGitHub, forge: GitHubForge) -> None:
     merge = commit(MERGE, author=None, committer={}, parents=[{"sha": HEAD}, {"sha": BASE}])
     github.on(PULL + "/commits", Answer(body=[commit(), merge]))
