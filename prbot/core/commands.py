@@ -28,7 +28,7 @@ from prbot.core.ids import ProjectKey
 from prbot.core.marks import marked
 from prbot.core.other_words import meant, of_flag, of_word, of_words
 from prbot.core.shell_words import Wrong, has_invisible, words_of
-from prbot.core.shown import MIN_PREFIX
+from prbot.core.shown import MIN_PREFIX, short_fingerprint
 
 MOST_COMMANDS = 10
 """How many commands of one comment are read. The rest get one error together."""
@@ -76,13 +76,23 @@ def _with_flag(flag: Flag, value: str) -> tuple[str, ...]:
     return (f"{flag.names[0]}={value}",) if value[:1] in DASHES else (flag.names[0], value)
 
 
-def to_paste(name: str, project: ProjectKey, prefix: str = "prbot") -> str:
+def to_paste(name: str, project: ProjectKey, prefix: str = "prbot", args: tuple[str, ...] = ()) -> str:
     """The line by which a command is given for one project, whatever its directory is called: what nobody could type,
     or a page would not show as it is, is a `?`."""
     shown = re.sub(r"\\|(?<=\s)\s|[^\S ]", "?", project.dir)
     shown = "".join("?" if unicodedata.category(char) in INVISIBLE else char for char in shown)
     workspace = None if project.workspace == "default" else project.workspace
-    return Command(name, dirs=(shown,), workspace=workspace).to_line(prefix)
+    return Command(name, dirs=(shown,), workspace=workspace, args=args).to_line(prefix)
+
+
+def approving(plans: Sequence[tuple[ProjectKey, str]], prefix: str = "prbot") -> list[str]:
+    """The lines that approve plans, given as projects and fingerprints. Where two do the same and so have one
+    fingerprint, the directory tells which is meant."""
+    prints = [short_fingerprint(fingerprint) for _, fingerprint in plans]
+    return [
+        to_paste("approve", project, prefix, (short,)) if prints.count(short) > 1 else f"{prefix} approve {short}"
+        for (project, _), short in zip(plans, prints, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +194,7 @@ SPECS: tuple[Spec, ...] = (
     Spec("plan", "Plan again: every affected project, or the named ones.", (*_CHOICE, VERBOSE), extra_args=True),
     Spec("apply", "Apply what was approved, once it is merged; before that, say what is missing.", _CHOICE),
     Spec("approve", "Approve the plan whose fingerprint begins so; without one, the only plan that waits.",
-         _CHOICE, Args("[FINGERPRINT]", most=20, check=_fingerprint)),
+         _CHOICE, Args("[FINGERPRINT]", most=1, check=_fingerprint)),
     Spec("unlock", "Give up this pull request's locks, so that the next one in the queue gets its turn; once it is "
          "merged, give up what is not applied.", _CHOICE),
     Spec("cancel", "Stop what is running or queued here.", _CHOICE),
@@ -346,7 +356,8 @@ def _count(typed: str, spec: Spec, args: Sequence[str]) -> None:
         raise Wrong(f"`{spec.name}` needs more than that.", f"Write `{usage}`.")
     dirs = f" A directory is named with `-d`: `{typed} {spec.name} -d DIR`." if DIR in spec.flags else ""
     if spec.args.most:
-        raise Wrong(f"`{spec.name}` takes at most {spec.args.most} words.", f"Write `{usage}`.")
+        words = "one word" if spec.args.most == 1 else f"at most {spec.args.most} words"
+        raise Wrong(f"`{spec.name}` takes {words}.", f"Write `{usage}`, once for each.")
     raise Wrong(f"`{spec.name}` does not take {_quoted(args[0])}.", f"Write just `{usage}`.{dirs}")
 
 

@@ -91,7 +91,8 @@ def marked_again(
 
 def _rule(address: str, path: str) -> str:
     """The line of `volatile` that leaves out what `difference` shows as this path."""
-    return address if path == _WHOLE else full_path(address, path)
+    whole = path == _WHOLE and address.startswith("output.")  # a resource may have an attribute of that name
+    return address if whole else full_path(address, path)
 
 
 def volatile_paths(plan: CanonicalPlan) -> tuple[str, ...]:

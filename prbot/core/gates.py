@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prbot.core.approvals import ApprovalVerdict, Counted, PeopleFacts, at_clock, judge
-from prbot.core.commands import to_paste
+from prbot.core.commands import approving, to_paste
 from prbot.core.gate_facts import GateFacts, ProjectFacts
 from prbot.core.ids import ProjectKey
 from prbot.core.locks import GIVES_WAY
@@ -19,7 +19,7 @@ from prbot.core.marks import marked
 from prbot.core.pulls import Pull
 from prbot.core.rules import Rules
 from prbot.core.runs import Goal, RunStatus
-from prbot.core.shown import ShownPlan, short_fingerprint
+from prbot.core.shown import ShownPlan
 from prbot.core.unplanned import PLAN_TO_COME, unapplicable, unplanned
 
 GateName = Literal["planned", "approved", "mergeable", "unlocked", "merged"]
@@ -190,12 +190,16 @@ def _approval_todo(facts: GateFacts, lacking: Sequence[ProjectFacts], objectors:
     steps = []
     if objectors:
         steps.append(f"ask {_and(objectors)} to review again, or have the review dismissed")
-    shown = [each.plan for each in lacking if each.plan is not None and _is_shown(each, facts.pull)]
+    shown = [
+        (each.project, each.plan.fingerprint)
+        for each in lacking
+        if each.plan is not None and _is_shown(each, facts.pull)
+    ]
     if any(each.status in PLAN_TO_COME and not _is_shown(each, facts.pull) for each in lacking):
         steps.append("wait until the plan is shown")
     who = f"{facts.people.approvers}, and other than {_and(_involved(facts.people))},"
     if facts.pull.merged and shown:
-        commands = sorted({f"`{facts.prefix} approve {short_fingerprint(plan.fingerprint)}`" for plan in shown})
+        commands = sorted(map(marked, approving(shown, facts.prefix)))
         steps.append(f"{who} can type {_and(commands)}")
     elif not facts.pull.merged:
         steps.append(f"{who} can approve {facts.pull.head_sha[:7]} by a review, after the plan's comment")

@@ -396,3 +396,9 @@ def test_the_digest_of_an_explicit_approval_depends_on_each_of_its_fields() -> N
     ]
     assert len({each.raw_digest for each in [original, *variants]}) == 7
     assert replace(original).raw_digest == original.raw_digest
+
+
+def test_of_several_approvals_by_one_person_it_is_said_how_many_there_are() -> None:
+    (counted,) = verdict(review(at=60, number=1), approve(at=90), review(at=120, head=H1, number=2)).counted
+    assert (counted.via, counted.id, counted.of) == ("command", 900, 3)
+    assert verdict(review()).counted[0].of == 1

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 
 from prbot.core import commands
 from prbot.core.command_help import help_text
-from prbot.core.commands import SPECS, Args, Command, CommandError, Spec, parse, to_paste
+from prbot.core.commands import SPECS, Args, Command, CommandError, Spec, approving, parse, to_paste
 from prbot.core.comments.text import prose
 from prbot.core.ids import ProjectKey
 from prbot.core.marks import marked
@@ -245,6 +245,15 @@ def test_what_our_comments_show_of_any_directory_can_be_pasted(name: str) -> Non
     assert fnmatch.fnmatchcase(name, command.dirs[0].replace("[", "[[]"))
 
 
+def test_a_plan_is_approved_by_its_fingerprint_and_where_two_share_it_by_its_directory_too() -> None:
+    net, dns, app = (ProjectKey("acme/infra", name) for name in ("net", "dns x", "app"))
+    same, other = "k1:7f3a9c21" + "0" * 56, "k1:0b5d17aa" + "0" * 56
+    assert approving([(net, same), (app, other)], "tf") == ["tf approve 7f3a9c21", "tf approve 0b5d17aa"]
+    lines = approving([(net, same), (dns, same), (app, other)])
+    assert lines == ["prbot approve 7f3a9c21 -d net", "prbot approve 7f3a9c21 -d 'dns x'", "prbot approve 0b5d17aa"]
+    assert only(lines[1]) == Command("approve", args=("7f3a9c21",), dirs=("dns x",))
+
+
 @pytest.mark.parametrize("path", ["/etc", "~/x", "..", "../x", "a/../../x", "*/../../x", "C:/x", "'a\\b'", "**/.."])
 def test_a_directory_outside_of_the_repository_is_an_error(path: str) -> None:
     assert "`" in error(f"prbot plan -d {path}").problem
@@ -279,6 +288,7 @@ def test_a_directory_outside_of_the_repository_is_an_error(path: str) -> None:
         ("prbot apply failed again", "`apply` does not take `failed`", "Write just `prbot apply`"),
         ("prbot help me", "`help` does not take `me`", "Write just `prbot help`"),
         ("prbot approve abc", "not the beginning of a fingerprint", "at least its first 4"),
+        ("prbot approve 7f3a 0b5d", "`approve` takes one word", "`prbot approve [FINGERPRINT]`, once for each"),
         ("prbot approve wxyz", "not the beginning of a fingerprint", "at least its first 4"),
         ("prbot plan -d 'net", "A quote is opened", "Close it"),
         ("prbot plan \\", "ends with a backslash", "leave the backslash out"),
@@ -360,7 +370,7 @@ CHOICE = {
     "workspace": st.none() | st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,9}", fullmatch=True),
     "projects": st.lists(WORD, unique=True, max_size=3).map(tuple),
 }
-PREFIXES = st.lists(st.from_regex("[0-9a-f]{4,64}", fullmatch=True), max_size=20).map(tuple)
+PREFIXES = st.lists(st.from_regex("[0-9a-f]{4,64}", fullmatch=True), max_size=1).map(tuple)
 COMMANDS = st.one_of(
     st.builds(Command, st.just("plan"), **CHOICE, extra_args=st.lists(WORD, max_size=3).map(tuple)),
     st.builds(Command, st.just("apply"), **CHOICE, verbose=st.booleans()),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from prbot.core.comparison import EntryDifference, Verdict, difference, volatile_paths, within
+from prbot.core.comparison import EntryDifference, Verdict, difference, marked_again, volatile_paths, within
 from prbot.core.fingerprint import canonical
 from prbot.core.plans import CanonicalPlan
 from tests.core.plan_json import OBJECT, Plan, change_of, first, plan_of, provisioners, rich, typed
@@ -153,3 +153,24 @@ def test_a_difference_says_nothing_about_what_is_inside_a_sensitive_value(before
 def test_a_sensitive_path_left_out_as_volatile_is_named_as_a_whole() -> None:
     change = change_of("create", after={"s": {"hush": "x"}}, after_sensitive={"s": True})
     assert volatile_paths(canonical(plan_of(change), ["x.a.s.hush"])) == ("x.a.s",)
+
+
+def test_what_differed_before_as_well_is_marked_with_the_rule_that_leaves_it_out() -> None:
+    at, value, output = (
+        EntryDifference("a.x", "create", "create", ("input", "tags[0]")),
+        EntryDifference("a.value", "update", "update", ("value",)),
+        EntryDifference("output.o", "update", "update", ("value",)),
+    )
+    nothing = canonical(plan_of())
+    before = (EntryDifference("a.x", "create", "create", ("tags[0]", "other")), value, output)
+    found = marked_again((at, value, output), before, nothing)
+    assert [each.again for each in found] == [("a.x.tags[0]",), ("a.value.value",), ("output.o",)]
+    assert [each.again for each in marked_again((at, value), (), nothing)] == [(), ()]
+
+
+def test_what_the_rules_leave_out_by_now_is_not_marked() -> None:
+    made = [change_of("create", address="x.a", after={"at": second}) for second in (1, 2)]
+    [now] = difference(canonical(plan_of(made[0])), canonical(plan_of(made[1]), ("x.a.at",)))
+    assert now.paths == ("at",)
+    assert marked_again((now,), (now,), canonical(plan_of(made[1]), ("x.a.at",)))[0].again == ()
+    assert marked_again((now,), (now,), canonical(plan_of(made[1])))[0].again == ("x.a.at",)

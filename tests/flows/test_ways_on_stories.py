@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from prbot.core.commands import Command, parse
 from prbot.sandbox.pullrequest import SandboxPull
 from prbot.sandbox.repository import SandboxRepo
-from tests.flows.app import Story, shared_with_engines, story
+from tests.flows.app import Story, shared_with_engines, story, tf
 
 MOST_STEPS = 8
 
@@ -160,6 +160,48 @@ def test_a_value_that_differs_in_every_plan_is_named_with_the_rule_that_leaves_i
 
         titles = walk(app, pull, "plan approve", time_goes_by)
         assert titles == ["Apply held", "Apply held", "Apply awaits approval", "Applied"]
+
+
+def test_an_open_pull_request_is_led_to_its_merge(app: Story) -> None:
+    value = shared_with_engines(app.root) / "value"
+    infra = app.repo()
+    main = reading(infra, value)
+    same = main.replace(infra.backend("net"), infra.backend("dns"))
+    pull = infra.open_pull(by="al", files={"net/main.tf": main, "dns/main.tf": same})
+    app.settle()
+    titles = walk(app, pull, "plan", lambda comment: (value.write_text("1"), None)[1])
+    assert titles == ["Plan failed for 2 of 2 projects", "Plan: 2 to add, 2 outputs to change in 2 projects"]
+    plan = pull.comments()[-1].body
+    for command in offered(plan):  # the same change twice has one fingerprint: each line says which is meant
+        pull.comment(by="mo", body=command.to_line())
+        app.settle()
+    assert [command.dirs for command in offered(plan)] == [("dns",), ("net",)]
+    said_since(pull)
+    pull.comment(by="al", body="prbot apply")
+    app.settle()
+    [ready] = said_since(pull)
+    assert ready.startswith("## Ready to merge\n\nEverything that is required before the merge is met.")
+    assert pull.status("prbot/gate")["state"] == "success"
+    pull.merge(by="al")
+    app.settle()
+    assert infra.state("net") == infra.state("dns") == {"x": "1"}
+
+
+def test_a_plan_speaks_of_earlier_approvals_only_where_there_were_some(app: Story) -> None:
+    infra = app.repo()
+    files = {"net/main.tf": tf(infra.backend("net"), v=1)}
+    pull = infra.open_pull(by="al", files=files)
+    app.settle()
+    pull.comment(by="al", body="prbot plan")
+    app.settle()
+    pull.push(by="al", files={"net/more.tf": tf("", w=1)})
+    app.settle()
+    assert not [each.body for each in pull.comments() if "arlier approvals" in each.body]
+    pull.approve(by="bo")
+    app.settle()
+    pull.push(by="al", files={"net/more.tf": tf("", w=2)})
+    app.settle()
+    assert "Earlier approvals are void" in pull.comments()[-1].body
 
 
 def test_an_ephemeral_variable_of_a_variable_file_reaches_the_apply(app: Story) -> None:

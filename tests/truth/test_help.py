@@ -16,6 +16,7 @@ from prbot.sandbox.pullrequest import SandboxPull
 from prbot.store.tables import OrphanRow
 from tests.flows.app import Story, story, tf
 
+ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
 ROLES: tuple[Role, ...] = ("none", "read", "write", "maintain", "admin")
 Check = Callable[[Story, SandboxPull, str], object]
@@ -25,6 +26,14 @@ def test_every_command_has_code_and_all_code_is_in_the_help() -> None:
     named = re.findall(r"^\| `prbot ([a-z ]+?)(?: \[[A-Z]+\])?` \|", help_text(), re.MULTILINE)
     assert named == [spec.name for spec in SPECS]
     assert set(named) == set(ACTS) == set(NEEDS)
+
+
+def test_every_command_that_a_comment_or_status_of_ours_names_is_in_the_help() -> None:
+    named = set()
+    for source in [*(ROOT / "prbot/core").rglob("*.py"), *(ROOT / "prbot/flows").rglob("*.py")]:
+        named |= set(re.findall(r"`\{(?:view\.|facts\.)?(?:prefix|word)\} ([a-z_]+)", source.read_text()))
+    assert {"plan", "apply", "unlock", "cancel"} <= named
+    assert named <= {spec.name for spec in SPECS}
 
 
 def test_who_may_is_said_as_it_is_checked() -> None:

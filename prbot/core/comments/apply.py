@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from prbot.core.commands import to_paste
+from prbot.core.commands import approving, to_paste
 from prbot.core.comments import words
 from prbot.core.comments.blocks import Block, Details, Document, Fence, Table, Text
 from prbot.core.comments.diff import to_diff
@@ -16,7 +16,6 @@ from prbot.core.comparison import EntryDifference
 from prbot.core.ids import ProjectKey
 from prbot.core.plans import Counts
 from prbot.core.runs import RunStatus
-from prbot.core.shown import short_fingerprint
 
 _WAITING = frozenset({RunStatus.HELD, RunStatus.AWAITING_APPROVAL})
 _DONE = frozenset({RunStatus.APPLIED, RunStatus.NO_CHANGES})
@@ -75,7 +74,7 @@ def apply_document(view: ApplyView) -> Document:
     ]
     if view.notes:
         top.append(Text("\n".join(f"- {prose(note)}" for note in view.notes)))
-    return (tuple(top), *(tuple(_project(each, view.prefix)) for each in view.projects))
+    return (tuple(top), *(tuple(_project(each, view)) for each in view.projects))
 
 
 # -- the table --------------------------------------------------------------------------------------------------------
@@ -141,13 +140,13 @@ def _afterwards(project: AppliedProject) -> str:
 
 
 # -- one project ------------------------------------------------------------------------------------------------------
-def _project(project: AppliedProject, prefix: str) -> Iterator[Block]:
-    told = [*_told(project, prefix)]
+def _project(project: AppliedProject, view: ApplyView) -> Iterator[Block]:
+    told = [*_told(project, view)]
     if told:
         yield Text(f"### {code(project.key.label)}\n\n" + "\n\n".join(told))
     if project.difference:
         yield Table(("Resource", "Approved", "Now", "Where they differ"), tuple(map(_compared, project.difference)))
-    yield from _volatile(project, prefix)
+    yield from _volatile(project, view.prefix)
     label = html_code(project.key.label)
     if project.status in _SHOWN and project.changes.strip():
         summary = f"{label}: {_SHOWN[project.status]}, {words.in_words(project.counts)}"
@@ -194,10 +193,17 @@ def _volatile(project: AppliedProject, prefix: str) -> Iterator[Block]:
     yield Text(f"After that, {code(to_paste('plan', project.key, prefix))} shows a plan that an approval holds for.")
 
 
-def _told(project: AppliedProject, prefix: str) -> Iterator[str]:
+def _approve(project: AppliedProject, view: ApplyView) -> str:
+    waiting = [each for each in view.projects if each.status in _WAITING and each.fingerprint]
+    lines = approving([(each.key, each.fingerprint) for each in waiting], view.prefix)
+    return code(lines[waiting.index(project)])
+
+
+def _told(project: AppliedProject, view: ApplyView) -> Iterator[str]:
     """The paragraphs that people need, the reason first."""
     if project.reason:
         yield f"**Why:** {prose(project.reason)}"
+    prefix = view.prefix
     typed = {name: code(to_paste(name, project.key, prefix)) for name in ("plan", "apply", "unlock")}
     by = person(project.ended_by) if project.ended_by else "somebody"
     gives_up = f"somebody with maintain access gives it up with {typed['unlock']}, and a new pull request mends it"
@@ -205,7 +211,7 @@ def _told(project: AppliedProject, prefix: str) -> Iterator[str]:
         case RunStatus.HELD | RunStatus.AWAITING_APPROVAL if project.fingerprint:
             yield (
                 "Nothing was applied, and the lock is kept. Look at the plan below; somebody whose approval counts can "
-                f"release it: `{prefix} approve {short_fingerprint(project.fingerprint)}`. Or {gives_up}."
+                f"release it: {_approve(project, view)}. Or {gives_up}."
             )
         case RunStatus.PLANNED:
             lies = "What the failed apply left to do" if project.is_retry else "It"

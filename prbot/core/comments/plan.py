@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from prbot.core.commands import approving
 from prbot.core.comments import words
 from prbot.core.comments.blocks import Block, Details, Document, Fence, Table, Text
 from prbot.core.comments.diff import to_diff
@@ -52,7 +53,7 @@ class PlannedProject:
     changes: str = ""
     """What `extract_changes` makes of the engine's output."""
     error: str = ""
-    """What the engine said when it failed."""
+    """What went wrong when it failed."""
     output: str = ""
     """All that the engine printed, for `--verbose`."""
     carry_note: str = ""
@@ -113,6 +114,11 @@ def _headline(view: PlanView) -> str:
     failed = [each for each in every if each.status in _FAILED]
     if failed:
         return "Plan failed" if len(every) == 1 else f"Plan failed for {len(failed)} of {len(every)} projects"
+    lacking = [each for each in every if not each.fingerprint]
+    if lacking:
+        which = "" if len(lacking) == len(every) else f" for {len(lacking)} of {len(every)} projects"
+        cancelled = all(each.status is RunStatus.CANCELLED for each in lacking)
+        return f"Plan {'cancelled' if cancelled else 'put aside'}{which}"
     counts = words.total(each.counts for each in every)
     where = f" in {len(every)} projects" if len(every) > 1 else ""
     return f"Plan: {words.in_words(counts)}{where}"
@@ -198,7 +204,7 @@ def _project(project: PlannedProject) -> Iterator[Block]:
     label = html_code(project.key.label)
     if project.error.strip():
         is_open = _lines(project.error) < 3 * FOLDED_FROM
-        yield Details(f"{label}: what the engine said", (Fence(project.error),), is_open)
+        yield Details(f"{label}: what went wrong", (Fence(project.error),), is_open)
     if project.changes.strip() and project.status is not RunStatus.NO_CHANGES:
         summary = f"{label}: {words.in_words(project.counts)}{_warnings(project.changes)}"
         yield Details(summary, (Fence(to_diff(project.changes), "diff"),), _lines(project.changes) < FOLDED_FROM)
@@ -232,6 +238,8 @@ def _next_steps(view: PlanView) -> Iterator[str]:
         yield "- Wait: this comment is completed when all plans are there."
     if any(each.status in _FAILED for each in view.projects):
         yield f"- Push a fix for what failed, or type `{prefix} plan` to try again."
+    if any(each.status is RunStatus.CANCELLED for each in view.projects):
+        yield f"- Type `{prefix} plan` to plan what was cancelled."
     if view.refusals:
         yield "- Change what is refused as it says above, and push."
     left = [each for each in view.orphans if each.workspaces and each.moved_to is None]
@@ -243,9 +251,7 @@ def _next_steps(view: PlanView) -> Iterator[str]:
         )
         yield f"- To leave what {named} made behind: approve this pull request by a review, and merge."
     if ready:
-        named = " or ".join(
-            dict.fromkeys(f"`{prefix} approve {short_fingerprint(each.fingerprint)}`" for each in ready)
-        )
+        named = listed([code(line) for line in approving([(each.key, each.fingerprint) for each in ready], prefix)])
         yield f"- To approve: review the plans above, then approve this pull request, or type {named}."
         by_itself = "it is then applied, if it still does exactly this"
         yield (
