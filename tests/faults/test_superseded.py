@@ -52,3 +52,24 @@ def test_a_plan_under_way_gives_way(tmp_path: Path, act: Act) -> None:
                 assert context == "prbot/gate" or status["state"] != "pending", (sha, context)
         assert app.slots_taken() == []
         assert worker.end() == 0
+
+
+def test_a_plan_that_is_cancelled_gives_its_lock_up_and_whoever_waited_is_planned(tmp_path: Path) -> None:
+    with stage(tmp_path) as (app, engine):
+        infra = app.repo()
+        infra.commit("main", {"net/main.tf": tf(infra.backend("net"), v=1)}, by="root")
+        worker = WorkerProcess(app)
+        engine.hold("plan")
+        first = infra.open_pull(by="al", files={"net/a.tf": tf("", a=1)})
+        until(lambda: engine.calls("plan") == 1)
+        second = infra.open_pull(by="bo", files={"net/b.tf": tf("", b=1)})
+        until(lambda: [run.speculative for run in app.runs(second)] == [True])
+        first.comment(by="al", body="prbot cancel")
+        until(lambda: app.runs(first)[-1].status is RunStatus.CANCELLED)
+        engine.release()
+        app.settle()
+        assert app.holder("net") == second.number
+        last = app.runs(second)[-1]
+        assert (last.status, last.speculative) == (RunStatus.PLANNED, False)
+        assert len(app.runs(first)) == 1  # nobody asked for it again
+        assert worker.end() == 0

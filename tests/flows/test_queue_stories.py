@@ -87,7 +87,7 @@ def test_two_that_both_fail_do_not_plan_in_turns_for_ever(app: Story) -> None:
     assert app.holder("net") is None
 
 
-def test_one_that_conflicts_gives_way_and_so_does_one_that_was_cancelled(app: Story) -> None:
+def test_one_that_conflicts_gives_way_at_once_and_so_does_one_that_is_unlocked(app: Story) -> None:
     infra = started(app)
     first = opened(app, infra, "main", tf(infra.backend("net"), v=2))
     second = opened(app, infra, "b", tf("", b=1), by="bo")
