@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 
 from prbot.core.runs import RunStatus
 from prbot.core.shown import short_fingerprint
 from prbot.sandbox.pullrequest import SandboxPull
 from prbot.sandbox.repository import SandboxRepo
+from prbot.store.tables import Run
 from tests.faults.workers import Engine, WorkerProcess, stage, until
 from tests.flows.app import Story, shared_with_engines, story, tf
 from tests.flows.states import state_of, write_state
@@ -124,6 +126,14 @@ def nonsense(app: Story, path: Path, key: str) -> None:
     app.services.plans.put(key, b"[1, 2")
 
 
+def key_gone(app: Story, path: Path, key: str) -> None:
+    """Its fingerprint was made with a key that the server has no more."""
+    with app.services.db.write() as tx:
+        run = tx.exec(select(Run).where(Run.plan_key == key.removesuffix("/plan.json"))).one()
+        run.fingerprint = "0badc0de:" + run.fingerprint.partition(":")[2]
+        tx.add(run)
+
+
 GONE = "The plan that was approved is gone from the plan store, so that the new one cannot be compared with it."
 UNREADABLE = (
     "The plan that was approved cannot be read any more, so that the new one cannot be compared with it: the server's "
@@ -132,9 +142,12 @@ UNREADABLE = (
 ANOTHER = "The plan store holds another plan than the one that was approved: the fingerprints differ."
 
 
-@pytest.mark.parametrize(
-    ("damage", "why"), [(gone, GONE), (cut, UNREADABLE), (nonsense, UNREADABLE), (another, ANOTHER)]
-)
+DAMAGES: list[tuple[Damage, str]] = [
+    (gone, GONE), (cut, UNREADABLE), (nonsense, UNREADABLE), (key_gone, UNREADABLE), (another, ANOTHER),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("damage", "why"), DAMAGES)
 def test_an_approved_plan_that_is_not_there_as_it_was_is_not_applied(app: Story, damage: Damage, why: str) -> None:
     infra = app.repo()
     pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
