@@ -118,7 +118,7 @@ class _Files:
         if not whose and self._terragrunt and name.endswith(".hcl") and not name.endswith(_OTHERS_HCL):
             whose = _TERRAGRUNT
         if whose:
-            return _holds(directory, _Unit(name, whose))
+            return _holds(directory, _Unit(name, whose), now=path in self._views[-1].tree)
         if name.endswith(_TOFU_FILES) and self._is_for_tofu_alone(path):
             reason = f"`{directory}` holds `{name}`, which OpenTofu alone reads; this server runs Terraform, and plans "
             return Refusal(directory, f"{reason}nothing of it.", _LEAVE_OUT)
@@ -151,8 +151,9 @@ def _whose(path: str) -> str:
     return _STACKS if name.endswith(_STACK_FILES) else ""
 
 
-def _holds(directory: str, unit: _Unit) -> Refusal:
-    return Refusal(directory, f"`{directory}` holds `{unit.file}`, which is {unit.whose}; {_NOT_YET}", _LEAVE_OUT)
+def _holds(directory: str, unit: _Unit, *, now: bool = True) -> Refusal:
+    holds = "holds" if now else "held"
+    return Refusal(directory, f"`{directory}` {holds} `{unit.file}`, which is {unit.whose}; {_NOT_YET}", _LEAVE_OUT)
 
 
 # -- declarations -----------------------------------------------------------------------------------------------------

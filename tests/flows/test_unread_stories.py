@@ -71,7 +71,7 @@ def test_a_change_of_terragrunt_or_stacks_alone_is_not_green_and_says_why(app: S
         assert states(pull) == ("failure", "failure"), reason
     removed = infra.open_pull(by="al", deletes=["live/net/terragrunt.hcl"])
     app.settle()
-    assert "`live/net` holds `terragrunt.hcl`" in removed.next_comment()
+    assert "`live/net` held `terragrunt.hcl`" in removed.next_comment()
     assert states(removed) == ("failure", "failure")
 
 
