@@ -264,12 +264,10 @@ def _locked(each: ProjectFacts, facts: GateFacts) -> tuple[str, str] | None:
         return f"this pull request does not hold {label}", f"type `{facts.prefix} plan` to claim it"
     if holder.pull == facts.pull.key.number:
         return None
-    if holder.merged:
-        return (
-            f"{label} is held by #{holder.pull}, which is merged and not applied yet",
-            f"wait until #{holder.pull} is applied, or ask somebody with maintain access to discard it there",
-        )
     unlock = marked(to_paste("unlock", each.project, facts.prefix))
+    if holder.merged:
+        todo = f"wait until #{holder.pull} is applied, or have somebody with maintain access type {unlock} there"
+        return f"{label} is held by #{holder.pull}, which is merged and not applied yet", todo
     todo = f"wait for #{holder.pull}, or have its author or somebody with maintain access type {unlock} there"
     return f"{label} is held by #{holder.pull}", todo
 

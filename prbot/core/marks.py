@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import re
 
-_MARKED = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
+_TICKS = re.compile("`+")
 
 
 def marked(text: str) -> str:
     """`text` as what is typed. One that holds backticks stands between longer runs of them."""
-    ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    ticks = "`" * (1 + max(map(len, _TICKS.findall(text)), default=0))
     space = " " if text[:1] == "`" or text[-1:] == "`" else ""
     return f"{ticks}{space}{text}{space}{ticks}"
 
 
 def parted(sentence: str) -> list[str]:
     """Prose and what is marked, by turns: the first piece is prose, and so is the last."""
-    pieces, end = [], 0
-    for found in _MARKED.finditer(sentence):
-        inner = found[2]
-        if len(inner) > 1 and inner[0] == inner[-1] == " " and inner.strip():
+    ticks = [(found.start(), found.end()) for found in _TICKS.finditer(sentence)]
+    next_of: dict[int, int] = {}
+    closing = [0] * len(ticks)
+    for number in reversed(range(len(ticks))):  # the next run that is as long; 0 where there is none
+        start, end = ticks[number]
+        closing[number] = next_of.get(end - start, 0)
+        next_of[end - start] = number
+    pieces, done, number = [], 0, 0
+    while number < len(ticks):
+        if not closing[number]:
+            number += 1
+            continue
+        inner = sentence[ticks[number][1] : ticks[closing[number]][0]]
+        if inner[0] == inner[-1] == " " and inner.strip():
             inner = inner[1:-1]
-        pieces += [sentence[end : found.start()], inner]
-        end = found.end()
-    return [*pieces, sentence[end:]]
+        pieces += [sentence[done : ticks[number][0]], inner]
+        done, number = ticks[closing[number]][1], closing[number] + 1
+    return [*pieces, sentence[done:]]

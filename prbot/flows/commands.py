@@ -139,7 +139,7 @@ def _why_no_plan(services: Services, pull: Pull, command: Command) -> str:
         name = "-" + arg.lstrip("-").split("=", 1)[0]
         if name not in allowed:
             listed = ", ".join(f"`{each}`" for each in allowed) or "none"
-            return f"The argument `{name}` is not allowed by the rules. Allowed: {listed}."
+            return f"The argument `{name}` is not allowed by the rules (`extra_args`). Allowed: {listed}."
     return ""
 
 

@@ -293,7 +293,9 @@ def test_a_project_that_another_pull_request_holds_names_it_and_who_can_free_it(
 def test_a_merged_and_unapplied_pull_request_blocks_the_others_by_name() -> None:
     found = gate(with_project(holder=Claim(5, NOON, merged_position=12)), "unlocked")
     assert found.why == "net is held by #5, which is merged and not applied yet"
-    assert "discard" in found.todo
+    assert found.todo == (
+        "wait until #5 is applied, or have somebody with maintain access type `prbot unlock -d net` there"
+    )
 
 
 def test_who_must_hold_a_project_depends_on_the_rules_mode() -> None:
