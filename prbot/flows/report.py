@@ -126,6 +126,15 @@ def _want_plan_statuses(
             checks.want(services, tx, pull.key, head, checks.of_plan(services, tx, pull, whole, members, status))
         else:
             want_status(tx, pull.key, head, status)
+    _end_what_is_left_out(tx, pull, head, {f"{head} {PLAN}: {run.project.label}" for run in members})
+
+
+def _end_what_is_left_out(tx: Session, pull: PullRow, head: str, planned: set[str]) -> None:
+    """A project that the newest plan of a head leaves out has no plan there that anybody may take for good."""
+    for post in posts.of_pull(tx, pull.key):
+        if post.kind == posts.STATUS and post.key.startswith(f"{head} {PLAN}: ") and post.key not in planned:
+            name = post.key.partition(" ")[2]
+            want_status(tx, pull.key, head, Status(name, "error", "the newest plan leaves it out"))
 
 
 def _end_what_is_left_behind(tx: Session, pull: PullRow) -> None:

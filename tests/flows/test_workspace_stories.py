@@ -42,6 +42,11 @@ def test_a_mistyped_workspace_is_forgotten_with_its_head(app: Story) -> None:
     pull.comment(by="al", body="prbot plan")
     app.settle()
     assert planned(app, pull) == ["net", "net (stage)"]
+    left = pull.status("prbot/plan: net (prdo)")
+    assert (left["state"], left["description"]) == ("error", "the newest plan leaves it out")
+    pull.approve(by="bo")
+    app.settle()
+    assert pull.status("prbot/gate")["state"] == "success"
     # named again, it stays for as long as the head does
     pull.comment(by="al", body="prbot plan -d net -w prdo")
     app.settle()
