@@ -20,7 +20,7 @@ from prbot.flows.apply_ends import another_attempt
 from prbot.flows.asks import Ask, answer, chosen
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
-from prbot.store import runs
+from prbot.store import inbox, runs
 from prbot.store.tables import Operation, Run
 
 _FAILED = frozenset({RunStatus.ERRORED, RunStatus.CANCELLED})
@@ -137,4 +137,5 @@ def _refused(services: Services, tx: Session, ask: Ask, facts: GateFacts, verdic
         facts_digest=facts_digest(facts),
         facts={"unmet": [gate.name for gate in verdict.unmet]},
     )
+    inbox.note_refused(tx, ask.event.comment_id)
     answer(services, tx, ask, replies.gates(verdict.gates))

@@ -11,12 +11,14 @@ from prbot.audit.entries import Actor, user
 from prbot.core.commands import Command
 from prbot.core.comments import replies
 from prbot.core.comments.blocks import Document
+from prbot.core.comments.split import key_of
 from prbot.core.events import Asking
 from prbot.core.pulls import Pull
 from prbot.core.wanted import NoSuchProject, Wanted, among
 from prbot.flows import report
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
+from prbot.store import inbox
 from prbot.store.tables import Run
 
 
@@ -58,8 +60,10 @@ def refuse(services: Services, ask: Ask, reason: str, *, title: str = "Not allow
             outcome="refused",
             facts={"command": ask.command.name, "why": reason, "comment": ask.event.comment_id},
         )
+        inbox.note_refused(tx, ask.event.comment_id)
         if once:
-            report.want_comment(services, tx, pull, f"refused:{sender}:{ask.command.name}", document)
+            about = f"refused:{key_of(sender)}:{ask.command.name}"
+            report.want_comment(services, tx, pull, about, document)
             report_soon(services, tx, pull)
         else:
             answer(services, tx, ask, document)
@@ -71,6 +75,7 @@ def chosen(services: Services, tx: Session, ask: Ask, members: Iterable[Run]) ->
     every = list(members)
     named = among({run.project for run in every}, ask.wanted)
     if isinstance(named, NoSuchProject):
+        inbox.note_refused(tx, ask.event.comment_id)
         answer(services, tx, ask, replies.no_such_project(named))
         return None
     return [run for run in every if run.project in named]

@@ -35,7 +35,7 @@ def execute(services: Services, pull: Pull, event: CommentEvent, row: str) -> No
     `row` is its place in the inbox: what was done of it before it had to be tried again is not done twice.
     """
     found = heard(services, event.body)
-    if not found or _is_ours(services, event) or strangers.is_flood(services, pull, event):
+    if not found or _is_ours(services, event) or strangers.is_flood(services, pull, event, row):
         return
     with services.db.write() as tx:
         report.react(services, tx, pull.key, event.comment_id, "eyes")

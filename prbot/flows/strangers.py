@@ -5,12 +5,15 @@ And comments, which anybody may write on a public repository: they cannot make p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
 from prbot.audit.entries import PRBOT, user
-from prbot.core.comments.replies import notice
+from prbot.core.commands import Command
+from prbot.core.comments.replies import notice, too_many
+from prbot.core.comments.split import key_of
 from prbot.core.events import Asking, CommentEvent, RerunEvent
 from prbot.core.pulls import Pull, Status, at_least
 from prbot.core.runs import Goal
@@ -21,10 +24,15 @@ from prbot.flows.services import Services
 from prbot.store import inbox, posts, runs
 from prbot.store.tables import PullRow
 
-MOST_COMMENTS = 20
-"""Comments with commands by one person on one pull request …"""
+MOST_COMMANDS = 20
+"""Commands that do something, by one person on one pull request …"""
+MOST_COMMENTS = 40
+"""… and comments with commands of any kind, also such as were refused, or only answered …"""
 PERIOD = timedelta(minutes=10)
 """… in this time; further ones are not followed."""
+
+
+ONLY_ANSWER = frozenset({"help", "version"})
 
 
 # -- whose code runs --------------------------------------------------------------------------------------------------
@@ -126,29 +134,52 @@ def allow(services: Services, tx: Session, pull: Pull, event: Asking) -> None:
 
 
 # -- who talks without end --------------------------------------------------------------------------------------------
-def is_flood(services: Services, pull: Pull, event: CommentEvent) -> bool:
-    """Whether somebody gives commands on a pull request faster than people do. They are told so once."""
+def is_flood(services: Services, pull: Pull, event: CommentEvent, row: str) -> bool:
+    """Whether somebody gives commands on a pull request faster than people do, so that this comment, which is at `row`
+    of the inbox, is not followed. They are told which were not.
+
+    What was refused, and what only asks, is free; but nobody makes prbot talk without end.
+    """
     since = services.clock.now() - PERIOD
     with services.db.read() as tx:
         recent = inbox.comments_by(tx, pull.key, event.sender, since)
-    so_far = [each for each in recent if each.comment_id <= event.comment_id]
-    commands = [each for each in so_far if heard(services, each.body)]
-    if len(commands) <= MOST_COMMENTS:
+    before = [each for each in recent if each.event.comment_id < event.comment_id and not each.dropped]
+    heard_before = [each for each in before if heard(services, each.event.body)]
+    worked = sum(max(0, len(_works(services, each.event)) - each.refused) for each in heard_before)
+    too_much = worked >= MOST_COMMANDS and bool(_works(services, event))
+    if not too_much and len(heard_before) < MOST_COMMENTS:
         return False
+    dropped = [each.event for each in recent if each.dropped and each.event.comment_id < event.comment_id]
+    prefix, said = services.identity.prefixes[0], [*dropped, event]
+    found = [command for each in said for command in heard(services, each.body)]
+    lines = [each.to_line(prefix) if isinstance(each, Command) else each.line for each in found]
     with services.db.write() as tx:
-        key = f"flood:{event.sender}"
-        if not posts.of_key(tx, pull.key, posts.COMMENT, key):
-            services.audit.append(
-                tx,
-                "command.refused",
-                actor=user(event.sender),
-                repo=pull.key.repo,
-                pull=pull.key.number,
-                outcome="refused",
-                facts={"why": "too many commands", "comment": event.comment_id},
-            )
-            minutes = int(PERIOD.total_seconds() // 60)
-            said = f"More than {MOST_COMMENTS} comments with commands in {minutes} minutes. More are not followed."
-            report.want_comment(services, tx, pull.key, key, notice("Too many commands", [said]))
-            report_soon(services, tx, pull.key)
+        inbox.note_dropped(tx, row)
+        _tell_of_flood(services, tx, pull, said, lines)
     return True
+
+
+def _works(services: Services, event: CommentEvent) -> list[Command]:
+    """The commands of a comment that do more than answer."""
+    found = heard(services, event.body)
+    return [each for each in found if isinstance(each, Command) and each.name not in ONLY_ANSWER]
+
+
+def _tell_of_flood(
+    services: Services, tx: Session, pull: Pull, dropped: Sequence[CommentEvent], lines: Sequence[str]
+) -> None:
+    """In one comment, which grows up to a bound."""
+    first = dropped[0]
+    if len(dropped) == 1:
+        services.audit.append(
+            tx,
+            "command.refused",
+            actor=user(first.sender),
+            repo=pull.key.repo,
+            pull=pull.key.number,
+            outcome="refused",
+            facts={"why": "too many commands", "comment": first.comment_id},
+        )
+    document = too_many(first.sender, lines, minutes=int(PERIOD.total_seconds() // 60))
+    report.want_comment(services, tx, pull.key, f"flood:{key_of(first.sender)}:{first.comment_id}", document)
+    report_soon(services, tx, pull.key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,8 @@ EVENTS: Mapping[str, type[AboutPull]] = {
 }
 TURN = "turn"
 """The pull request's turn came in a project's queue."""
-_DONE = "commands_done"
+_DONE, _REFUSED, _DROPPED = "commands_done", "commands_refused", "dropped"
+"""What is kept beside an event."""
 BASE_MOVED = "base_moved"
 """Something was merged that touches a project which the pull request plans."""
 
@@ -100,16 +101,46 @@ def note_done(tx: Session, event: str, commands: int) -> None:
     tx.add(row)
 
 
-def comments_by(tx: Session, pull: PullKey, login: str, since: datetime) -> list[CommentEvent]:
-    """What somebody wrote on a pull request since a time, whatever became of it."""
+def note_refused(tx: Session, comment_id: int | None) -> None:
+    """Keep that one more of a comment's commands was refused."""
+    row = tx.exec(select(InboxEvent).where(InboxEvent.says == f"comment {comment_id}")).first()
+    if row is not None:
+        row.data = {**row.data, _REFUSED: row.data.get(_REFUSED, 0) + 1}
+        tx.add(row)
+
+
+def note_dropped(tx: Session, event: str) -> None:
+    """Keep that a comment was not followed."""
+    row = tx.get_one(InboxEvent, event)
+    row.data = {**row.data, _DROPPED: True}
+    tx.add(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A comment, and what became of it so far."""
+
+    event: CommentEvent
+    refused: int
+    """How many of its commands were refused."""
+    dropped: bool
+    """Whether it was not followed at all."""
+
+
+def comments_by(tx: Session, pull: PullKey, login: str, since: datetime) -> list[Said]:
+    """What somebody wrote on a pull request since a time, in the order in which it was written."""
     query = select(InboxEvent).where(
         InboxEvent.repo == pull.repo,
         InboxEvent.pull == pull.number,
         InboxEvent.kind == CommentEvent.__name__,
         InboxEvent.created_at >= since,
     )
-    events = (event_of(row) for row in tx.exec(query))
-    return [each for each in events if isinstance(each, CommentEvent) and each.sender.casefold() == login.casefold()]
+    found = []
+    for row in tx.exec(query):
+        event = event_of(row)
+        if isinstance(event, CommentEvent) and event.sender.casefold() == login.casefold():
+            found.append(Said(event, row.data.get(_REFUSED, 0), _DROPPED in row.data))
+    return sorted(found, key=lambda each: each.event.comment_id)
 
 
 def pulls_waiting(tx: Session, now: datetime) -> set[PullKey]:
@@ -125,7 +156,7 @@ def event_of(row: InboxEvent) -> AboutPull | None:
     kind = EVENTS.get(row.kind)
     if kind is None:
         return None
-    data = {name: value for name, value in row.data.items() if name != _DONE}
+    data = {name: value for name, value in row.data.items() if name not in (_DONE, _REFUSED, _DROPPED)}
     data["repo"] = Repo(**data["repo"])
     data["pull"] = PullKey(**data["pull"])
     return kind(**data)

@@ -217,6 +217,7 @@ COMMENTS: dict[str, Document] = {
     "reply_refused": replies.refused("eve", "prbot apply", "`apply` needs write access, and you have read access."),
     "reply_command_errors": replies.command_errors(MISTAKES),
     "reply_no_such_project": replies.no_such_project(NoSuchProject("`-d nett` matches no project.", ("net", "dns"))),
+    "reply_too_many": replies.too_many("al", [f"prbot plan -d net{n}" for n in range(12)], minutes=10),
     "reply_given_up": replies.given_up(
         "`@al` asked for `prbot plan`.",
         "GitHub answered 404 to GET /repos/acme/infra/pulls/1: Not Found",

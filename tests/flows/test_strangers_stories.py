@@ -89,22 +89,6 @@ def test_a_draft_is_planned_when_it_is_ready_or_somebody_asks_where_the_rules_sa
         check_afterwards(app)
 
 
-def test_a_flood_of_commands_is_answered_only_so_far(app: Story) -> None:
-    infra = app.repo(private=False)
-    pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
-    app.settle()
-    before = len(pull.comments())
-    for _ in range(25):
-        pull.comment(by="stranger", body="prbot version")
-    app.settle()
-    said = [comment.body for comment in pull.comments()[before:] if comment.user != "stranger"]
-    assert len(said) == 21
-    assert len([body for body in said if "Too many commands" in body]) == 1
-    pull.comment(by="bo", body="prbot version")  # others are heard
-    app.settle()
-    assert "version" in pull.comments()[-1].body.lower()
-
-
 def test_who_may_not_is_told_once_and_asks_in_vain_ever_after(app: Story) -> None:
     infra = app.repo()
     pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})

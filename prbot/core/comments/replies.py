@@ -126,3 +126,12 @@ def given_up(happened: str, why: str, again: str) -> Document:
     tried = "prbot tried for two minutes to act on that, and was refused each time, the last time with:"
     todo = f"{again} to have it tried again. If that is refused as well, whoever operates prbot finds more in its log."
     return ((Text(f"## Given up\n\n{happened} {tried}"), Text(f"> {prose(why)}"), Text(todo)),)
+
+
+def too_many(login: str, dropped: Sequence[str], *, minutes: int) -> Document:
+    """Commands that came faster than people write them, and were not followed; the first ten are named."""
+    named = listed([code(line) for line in dropped[:10]])
+    more = ", nor was what came after them" if len(dropped) > 10 else ""
+    said = f"{person(login)} gave more commands within {minutes} minutes than prbot follows."
+    left = f"Not followed: {named}{more}. Write again what is still wanted, in a few minutes."
+    return ((Text(f"## Too many commands\n\n{said}"), Text(left)),)

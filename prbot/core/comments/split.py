@@ -13,7 +13,7 @@ LIMIT = 65_536
 
 SMALLEST_LIMIT = 8_192
 
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/]{0,119}")
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,119}")
 _MARKER = re.compile(rf"<!-- prbot:({_KEY.pattern}) part=([1-9][0-9]{{0,4}}) -->\r?(?:\n|\Z)")
 _NOTES = 120
 """Bytes kept free in each comment for the sentences that say which part it is."""
@@ -27,8 +27,13 @@ class Marker:
     part: int
 
 
+def key_of(name: str) -> str:
+    """Somebody's login, as a part of a key: `renovate[bot]` has what none may hold."""
+    return re.sub(r"[^A-Za-z0-9_-]", ".", name)
+
+
 def marker(key: str, part: int = 1) -> str:
-    """The hidden first line of a comment. A key is up to 120 letters, digits and `_.:/`; else ValueError."""
+    """The hidden first line of a comment. A key is up to 120 letters, digits and `_.:/-`; else ValueError."""
     if not _KEY.fullmatch(key):
         raise ValueError(f"not a key for a comment: {key!r}")
     return f"<!-- prbot:{key} part={part} -->"
