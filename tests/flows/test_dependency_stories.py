@@ -138,6 +138,24 @@ def test_one_command_is_for_what_waits_as_well(tmp_path: Path) -> None:
         assert statuses(app, pull) == {"net": "applied", "app": "applied"}
 
 
+def test_those_that_read_each_other_go_by_name_and_the_comment_says_what_may_be_old(app: Story) -> None:
+    infra = app.repo()
+    files = {
+        f"{one}/main.tf": tf(infra.backend(one), v=1) + f'locals {{\n  other = file("../{other}/main.tf")\n}}\n'
+        for one, other in (("net", "app"), ("app", "net"))
+    }
+    pull = approved(app, infra, files)
+    pull.merge(by="al")
+    app.settle()
+    runs = {run.dir: run for run in app.runs(pull, "apply")}
+    assert statuses(app, pull) == {"app": "applied", "net": "applied"}
+    assert str(runs["net"].started_at) >= str(runs["app"].ended_at)
+    assert (
+        "- `app` and `net` read each other, so that `app` was planned before `net` was applied, and may stay on old "
+        "values: it is planned with its next pull request.\n"
+    ) in pull.comments()[-1].body
+
+
 def test_readers_go_on_when_what_they_read_is_given_up(app: Story, infra: SandboxRepo) -> None:
     added = 'resource "terraform_data" "added" {}\n'
     pull = approved(app, infra, {"net/main.tf": tf(infra.backend("net"), v=2), "app/more.tf": added})
