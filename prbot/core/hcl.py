@@ -92,7 +92,7 @@ def scan_file(blob: Blob, syntax: Literal["hcl", "json"]) -> FileFacts:
 
 
 def _names(text: bytes) -> Iterator[str]:
-    for quoted in set(_QUOTED.findall(text)):
+    for quoted in _QUOTED.findall(text):
         for piece in _BETWEEN.split(quoted.decode(errors="replace")):
             if "/" in piece or "." in piece:
                 yield piece

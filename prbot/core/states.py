@@ -120,9 +120,8 @@ class Against:
 
 def elsewhere(one: Against, other: Against) -> bool:
     """Whether two plans of a project are known to be made against states that are kept in different places."""
-    if one.places is not None and other.places is not None and one.places != other.places:
-        return True
-    return one.key == other.key and bool(one.backend and other.backend) and one.backend != other.backend
+    comparable = one.key == other.key and one.backend and other.backend
+    return one.places != other.places or bool(comparable and one.backend != other.backend)
 
 
 def told(places: Places, state: StatePosition | None) -> str:

@@ -17,7 +17,7 @@ from prbot.core.runs import LIVE, RELEASABLE, Goal, RunStatus
 from prbot.flows import gather
 from prbot.flows.admission import admit_runs
 from prbot.flows.apply_ends import another_attempt
-from prbot.flows.asks import Ask, answer, chosen
+from prbot.flows.asks import Ask, answer, chosen, done
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
 from prbot.store import inbox, runs
@@ -53,6 +53,7 @@ def _nothing_to_plan(members: Sequence[Run]) -> Document:
 
 def _begin_anew(services: Services, tx: Session, ask: Ask, again: Sequence[Run], *, auto: bool) -> None:
     """The same projects at the same commits once more, in place of these runs; with `auto`, on to the apply."""
+    done(tx, ask)
     operation = Operation(
         id=services.new_id(),
         repo=ask.pull.key.repo,
@@ -115,6 +116,7 @@ def apply(services: Services, ask: Ask) -> None:
 
 def _go_on(services: Services, tx: Session, ask: Ask, ready: Sequence[Run], failed: Sequence[Run]) -> None:
     """What is planned within what was approved goes on to its apply; what failed begins anew."""
+    done(tx, ask)
     for run in ready:
         run.auto = True
         runs.step(tx, run, RunStatus.PENDING, services.clock.now())

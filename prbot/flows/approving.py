@@ -12,7 +12,7 @@ from prbot.core.runs import RELEASABLE, Goal, RunStatus
 from prbot.core.shown import NamesNone, named_plan
 from prbot.flows import gather, report
 from prbot.flows.admission import admit_runs
-from prbot.flows.asks import Ask, chosen, refuse
+from prbot.flows.asks import Ask, chosen, done, refuse
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
 from prbot.store import runs
@@ -79,6 +79,7 @@ def _judge(services: Services, ask: Ask, event: CommentEvent, run: Run) -> None:
         return
     approved = next((gate for gate in verdict.gates if gate.name == "approved"), None)
     with services.db.write() as tx:
+        done(tx, ask)
         services.audit.append(
             tx,
             "approval.counted",

@@ -24,12 +24,19 @@ from prbot.store.tables import Run
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A command that somebody gave on a pull request, and under which name its answer is kept."""
+    """A command that somebody gave on a pull request: the so-many-th of a comment, which waits in the inbox at `row`
+    (empty for a button)."""
 
     pull: Pull
     event: Asking
     command: Command
-    slug: str
+    number: int = 0
+    row: str = ""
+
+    @property
+    def slug(self) -> str:
+        """Under which name its answer is kept."""
+        return f"{self.number}:{self.command.name}"
 
     @property
     def actor(self) -> Actor:
@@ -41,8 +48,15 @@ class Ask:
         return Wanted(self.command.dirs, self.command.workspace, self.command.projects)
 
 
+def done(tx: Session, ask: Ask) -> None:
+    """Keep that a command was done, in the transaction that did it: whoever finds it again does it no second time."""
+    if ask.row:
+        inbox.note_done(tx, ask.row, ask.number + 1)
+
+
 def answer(services: Services, tx: Session, ask: Ask, document: Document) -> None:
-    """Answer, in the caller's transaction."""
+    """Answer, in the caller's transaction. With that the command is done."""
+    done(tx, ask)
     report.reply_in(services, tx, ask.pull.key, ask.event.comment_id, document, ask.slug)
 
 
@@ -62,6 +76,7 @@ def refuse(services: Services, ask: Ask, reason: str, *, title: str = "Not allow
         )
         inbox.note_refused(tx, ask.event.comment_id)
         if once:
+            done(tx, ask)
             about = f"refused:{key_of(sender)}:{ask.command.name}"
             report.want_comment(services, tx, pull, about, document)
             report_soon(services, tx, pull)

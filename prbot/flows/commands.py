@@ -18,7 +18,7 @@ from prbot.core.runs import Goal, RunStatus
 from prbot.flows import plan, report, strangers
 from prbot.flows.applying import apply, plan_merged
 from prbot.flows.approving import approve
-from prbot.flows.asks import Ask, answer, refuse
+from prbot.flows.asks import Ask, answer, done, refuse
 from prbot.flows.giving_up import cancel, unlock
 from prbot.flows.heard import heard
 from prbot.flows.orphans import forget
@@ -39,9 +39,9 @@ def execute(services: Services, pull: Pull, event: CommentEvent, row: str) -> No
         return
     with services.db.write() as tx:
         report.react(services, tx, pull.key, event.comment_id, "eyes")
-        done = inbox.commands_done(tx, row)
+        so_far = inbox.commands_done(tx, row)
     errors = [each for each in found if isinstance(each, CommandError)]
-    if errors and not done:
+    if errors and not so_far:
         with services.db.write() as tx:
             services.audit.append(
                 tx,
@@ -55,10 +55,11 @@ def execute(services: Services, pull: Pull, event: CommentEvent, row: str) -> No
             report.reply_in(services, tx, pull.key, event.comment_id, replies.command_errors(errors), "errors")
     role: Role = services.forge.role(pull.key.repo, event.sender)
     for number, command in enumerate(each for each in found if isinstance(each, Command)):
-        if number >= done:
-            do(services, pull, event, command, role, number)
+        if number >= so_far:
+            ask = Ask(pull, event, command, number, row)
+            do(services, ask, role)
             with services.db.write() as tx:
-                inbox.note_done(tx, row, number + 1)
+                done(tx, ask)  # a plan's operation does not say so itself: made twice, the later one takes its place
 
 
 def _is_ours(services: Services, event: CommentEvent) -> bool:
@@ -72,13 +73,12 @@ def _is_ours(services: Services, event: CommentEvent) -> bool:
     return known is not None or event.sender.casefold() == services.forge.me().casefold()
 
 
-def do(services: Services, pull: Pull, event: Asking, command: Command, role: Role, number: int = 0) -> None:
+def do(services: Services, ask: Ask, role: Role) -> None:
     """Do one command, if who asks may give it. By a check's button that is `plan`."""
-    slug = f"{number}:{command.name}"
+    pull, event, command = ask.pull, ask.event, ask.command
     verdict = may(command.name, role, **_unlock_facts(services, pull, event, command))
     if not isinstance(verdict, Refused):
         verdict = narrowed(command.name, event.sender, role, services.rules(pull.key.repo).who)
-    ask = Ask(pull, event, command, slug)
     if isinstance(verdict, Refused):
         refuse(services, ask, verdict.reason, once=True)
         return
@@ -86,7 +86,7 @@ def do(services: Services, pull: Pull, event: Asking, command: Command, role: Ro
         services.audit.append(
             tx,
             "command.accepted",
-            actor=user(event.sender),
+            actor=ask.actor,
             repo=pull.key.repo,
             pull=pull.key.number,
             head=pull.head_sha,

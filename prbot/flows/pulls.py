@@ -20,6 +20,7 @@ from prbot.core.retries import is_due, next_try
 from prbot.core.runs import Goal, RunStatus
 from prbot.flows import approved, checks, commands, given_up, merges, plan, report, sharing, strangers
 from prbot.flows.admission import admit_runs
+from prbot.flows.asks import Ask
 from prbot.flows.locks import claimed_by, give_up
 from prbot.flows.nudge import look_at, report_soon
 from prbot.flows.services import Services
@@ -208,7 +209,8 @@ def _pressed(services: Services, pull: Pull, event: RerunEvent) -> None:
     if event.head_sha != pull.head_sha:
         log.info("an older head is not planned again", repository=pull.key.repo, pull=pull.key.number)
         return
-    commands.do(services, pull, event, Command("plan"), services.forge.role(pull.key.repo, event.sender))
+    ask = Ask(pull, event, Command("plan"))
+    commands.do(services, ask, services.forge.role(pull.key.repo, event.sender))
 
 
 def _queued(services: Services, pull: Pull, event: QueueEvent) -> None:
