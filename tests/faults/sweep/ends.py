@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from prbot.audit.verify import verify
 from prbot.core.runs import RunStatus
 from prbot.sandbox.pullrequest import SandboxPull
 from prbot.store.tables import Claim, Post, Run
+from tests.faults.sweep.points import Doing
 from tests.faults.sweep.scenarios import infra
 from tests.flows.app import Story
 
@@ -82,20 +84,50 @@ def _left(app: Story, runs: list[Run]) -> dict[str, Any]:
     return {name: what for name, what in left.items() if what}
 
 
-def differences(good: End, now: End, *, unknown: bool) -> list[str]:
-    """Why an end is not the good one; with `unknown` one that admits that it is not known will do."""
+def differences(good: End, now: End, doing: Doing = Doing.NOTHING) -> list[str]:
+    """Why an end is not the good one, or one that admits what a kill left open."""
     found = [f"{name}: {_short(what)}" for name, what in now.left.items()]
-    if unknown and now.unknown:
+    if doing is Doing.APPLYING and now.unknown:
         return found
     for name in sorted(good.seen.keys() | now.seen.keys()):
         should, is_ = good.seen.get(name), now.seen.get(name)
-        if should != is_:
+        if should != is_ and not (doing is Doing.CHECKING and _unchecked(should) == _unchecked(is_)):
             found.append(f"{name}: {_apart(should, is_)}")
     return found
 
 
+def explained(good: End, now: End) -> bool:
+    """Whether an end that is not the good one says so where people look: in a comment, or by a status with a reason."""
+    for name, what in now.seen.items():
+        if name.startswith("comments") and len(what) > len(good.seen.get(name, ())):
+            return True
+        if name.startswith("statuses"):
+            told = {(part, context): said for part, each in what.items() for context, said in each.items()}
+            for (part, context), said in told.items():
+                state = said.split(":", 1)[0]
+                if good.seen[name][part].get(context) != said and (state in ("failure", "error") or _waits(context)):
+                    return True
+    return False
+
+
+def _waits(context: str) -> bool:
+    """Whether a status says, while it is pending, what it waits for."""
+    return context == "prbot/gate"
+
+
+def _unchecked(told: Any) -> str:
+    """Without what the plan after an apply found."""
+    return re.sub(
+        r"✅ nothing left to do|not checked|convergence.checked (ok|unknown)", "", json.dumps(told, ensure_ascii=False)
+    )
+
+
 def _comments(pull: SandboxPull) -> list[str]:
-    return [f"{each.user}{' (hidden)' if each.minimized else ''}: {_told(each.body)}" for each in pull.comments()]
+    """Their lines in order of the alphabet: engines do, and tell, several things at once."""
+    return [
+        "\n".join([f"{each.user}{' (hidden)' if each.minimized else ''}", *sorted(_told(each.body).splitlines())])
+        for each in pull.comments()
+    ]
 
 
 def _statuses(pull: SandboxPull) -> dict[str, dict[str, str]]:

@@ -8,9 +8,10 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -178,24 +179,36 @@ _NOTES = ("store.outputs.", "audit.log.")
 """Transactions that say nothing of where a run stands."""
 
 
-def applying(good: Sequence[Passed], until: Sequence[str]) -> bool:
-    """Whether what was passed, up to a kill, leaves open how far an engine came that was told to apply.
+class Doing(StrEnum):
+    """What an engine was at when its worker was killed, where that may show in the end."""
 
-    From the transaction that said so to the one that keeps the result; what is kept only after more than that is not
-    open, but lost.
+    NOTHING = "nothing"
+    APPLYING = "applying"
+    """It was told to apply, and its result is not kept: the outcome may be unknown."""
+    CHECKING = "checking"
+    """It applied, and what is left is not kept: that may be told as not checked."""
+
+
+def doing(good: Sequence[Passed], passed: Collection[str]) -> Doing:
+    """What was passed, up to and with a kill, leaves open.
+
+    An apply is open from the transaction before it to the one that keeps its result. Whatever else comes in between
+    would be lost with it: the result that is kept only after that was lost, and is not open.
     """
     for thread in {each.thread for each in good}:
         own = [each.point for each in good if each.thread == thread and _tells(each.point)]
-        for at, point in enumerate(own):
-            if not point.startswith("after engine.apply "):
+        for begin, point in enumerate(own):
+            if not point.startswith("before engine.apply ") or own[begin - 1] not in passed:
                 continue
-            begin = own.index(point.replace("after", "before", 1))
-            told, kept = own[begin - 1], own[at + 1] if at + 1 < len(own) else ""
-            end = kept.replace("before", "after", 1) if kept.startswith("before flows.") else point
-            over = end in until and (end != point or until[-1] != point)
-            if told in until and not over:
-                return True
-    return False
+            after = own[own.index(point.replace("before", "after", 1)) + 1 :]
+            if not after or not after[0].startswith("before flows.") or after[0] not in passed:
+                return Doing.APPLYING if not after or after[0] not in passed else Doing.NOTHING
+            kept = [each for each in after if each.startswith("after flows.")]
+            if kept[0] not in passed:
+                return Doing.APPLYING
+            if len(kept) > 1 and after[2].startswith("before engine.plan ") and kept[1] not in passed:
+                return Doing.CHECKING
+    return Doing.NOTHING
 
 
 def _tells(point: str) -> bool:

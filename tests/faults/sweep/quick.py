@@ -15,5 +15,8 @@ def around(*parts: str) -> Pick:
 
 
 QUICK: Mapping[str, Pick] = {
-    "merge and apply": around(" flows.apply.", " engine.apply", " plans.put", " flows.merges.", "create_comment"),
+    "plan": around("after flows.plan.", "after forge.create_comment"),
+    "merge and apply": around("after flows.apply", "engine.apply", "plans.put", "flows.merges.", "create_comment"),
+    "retry": around("after flows.applying."),
+    "unlock": around("after flows.giving_up."),
 }

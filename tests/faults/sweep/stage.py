@@ -19,6 +19,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
+from prbot.core import retries
+from prbot.github import transport
+from prbot.jobs.embedded import EmbeddedJobs
 from prbot.logs import configure_logging
 from prbot.sandbox.world import World
 from prbot.terraform.engine import TerraformEngine
@@ -29,6 +32,10 @@ from tests.flows.app import Story, story_settings
 
 T = TypeVar("T")
 SETTINGS: dict[str, Any] = {"isolation": "off", "parallel": 1, "log_level": "warning", "log_format": "text"}
+
+
+HASTE = 0.02
+"""Seconds: the first pause of a hasty worker."""
 
 
 class Broken(Exception):
@@ -110,7 +117,8 @@ def made_ready(scenario: Scenario, place: Path) -> Stage:
 class Worker:
     """A worker process, forked before anything else of a try began, that waits until it is told to go."""
 
-    def __init__(self, stage: Stage, name: str, watch: Watch | None = None) -> None:
+    def __init__(self, stage: Stage, name: str, watch: Watch | None = None, *, hasty: bool = False) -> None:
+        """With `hasty`, what it tries again it tries again soon: what lasts minutes then lasts seconds."""
         _be_alone()
         self.log = stage.root / f"{name}.log"
         self._begin, begin = os.pipe()
@@ -119,6 +127,9 @@ class Worker:
         self._ended: int | None = None
         if self.pid == 0:
             os.close(begin)
+            if hasty:
+                retries.FIRST_PAUSE = EmbeddedJobs.first_pause = HASTE
+                transport._PAUSES = (HASTE, HASTE)
             _be_worker(stage, self.log, self._begin, watch)
 
     def go(self) -> None:

@@ -35,6 +35,7 @@ class Table:
             self.results[key][said["point"]] = said
             if self.progress is not None:
                 self.progress.write(f"{said['verdict']:8} {said['seconds']:5.1f} s  {_of(said)}\n")
+                self.progress.writelines(f"    {why}\n" for why in said["reasons"])
                 self.progress.flush()
 
     def share(self, at: int, of: int) -> dict[str, dict[str, list[str]]]:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.faults.sweep.ends import End, differences, end_of
-from tests.faults.sweep.points import Passed, Watch, applying, moments, read_trace
+from tests.faults.sweep.ends import End, differences, end_of, explained
+from tests.faults.sweep.points import Doing, Passed, Watch, doing, moments, read_trace
 from tests.faults.sweep.refusals import Asked, RefusedCalls
 from tests.faults.sweep.stage import SETTINGS, Stage, Worker, everybody_gone
 from tests.flows.app import Story
@@ -92,18 +92,18 @@ def killed(stage: Stage, point: str, well: Good) -> Result:
         _until(lambda: victim.ended() or _calm(app), GOOD_PATIENCE, lambda: "neither killed nor done")
         met = victim.ended()
         passed = [each.point for each in read_trace(stage.root / "trace")]
-        unknown = met and applying(well.trace, [*passed, point])
+        at = doing(well.trace, [*passed, point]) if met else Doing.NOTHING
         watch.disarm()
         if met:
             successor.go()
-        reasons, end = _good_in_the_end(app, well, unknown=unknown)
+        reasons, end = _good_in_the_end(app, well, at)
         left = (successor if met else victim).end()
         if not met:
             successor.end()
     if met and left != 0:
         reasons.append(f"the next worker did not end well: {left}")
     reasons += [f"log: {line}" for line in (*victim.trouble(), *successor.trouble())]
-    held = "unknown" if unknown and end.unknown else "held"
+    held = "unknown" if end.unknown else "held"
     verdict = "failed" if reasons else held if met else "not met"
     return Result(stage.scenario.name, point, verdict, tuple(reasons), time.monotonic() - began)  # type: ignore[arg-type]
 
@@ -112,7 +112,7 @@ def refused(stage: Stage, call: Asked, well: Good) -> Result:
     """The forge refuses a call, and goes on to for a while or for ever."""
     began = time.monotonic()
     stage.restore()
-    worker = Worker(stage, "worker")
+    worker = Worker(stage, "worker", hasty=True)
     with everybody_gone(stage.root), connected(stage) as app:
         _begin(app, worker)
         calls = RefusedCalls.on(app.world.hub, call)
@@ -121,7 +121,7 @@ def refused(stage: Stage, call: Asked, well: Good) -> Result:
             reasons = _told_in_the_end(app, well)
             calls.relent()
         else:
-            reasons, _ = _good_in_the_end(app, well, unknown=False)
+            reasons, _ = _good_in_the_end(app, well)
         if worker.end() != 0:
             reasons.append("the worker did not end when told to")
     verdict = "failed" if reasons else "held" if calls.met else "not met"
@@ -133,13 +133,13 @@ def _begin(app: Story, worker: Worker) -> None:
     _until(lambda: app.workers() == 1 and _calm(app), GOOD_PATIENCE, lambda: "the worker does not begin")
 
 
-def _good_in_the_end(app: Story, well: Good, *, unknown: bool) -> tuple[list[str], End]:
+def _good_in_the_end(app: Story, well: Good, at: Doing = Doing.NOTHING) -> tuple[list[str], End]:
     """What is not as it should be, once it is, or after enough time to find what was lost."""
     deadline = time.monotonic() + PATIENCE
     while True:
         _quiet(app, deadline)
         end = end_of(app)
-        apart = differences(well.end, end, unknown=unknown)
+        apart = differences(well.end, end, at)
         lost = all(each.startswith("audit: lacks [], has ") for each in apart)  # no time takes an entry away
         if lost or time.monotonic() > deadline:
             return apart, end
@@ -153,15 +153,15 @@ def _told_in_the_end(app: Story, well: Good) -> list[str]:
     while time.monotonic() < deadline:
         time.sleep(0.5)
         end = end_of(app)
-        if not differences(well.end, end, unknown=False):
+        if not differences(well.end, end):
             return []
         reasons = [f"{name}: {what}" for name, what in end.left.items() if name not in ("not posted", "to do")]
         live = [each for each in end.left.get("to do", ()) if each.startswith("run ")]
         reasons += [f"still under way: {live}"] if live else []
-        told = end.left.get("not posted") or [each for each in end.left.get("to do", ()) if "failed" in each]
-        if not reasons and told:
+        refused = end.left.get("not posted") or [each for each in end.left.get("to do", ()) if "failed" in each]
+        if not reasons and (refused or explained(well.end, end)):
             return []
-    return reasons or [f"nobody is told, and it did not come to {differences(well.end, end_of(app), unknown=False)}"]
+    return reasons or [f"nobody is told, and it did not come to {differences(well.end, end_of(app))}"]
 
 
 def _quiet(app: Story, deadline: float) -> None:
