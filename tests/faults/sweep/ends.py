@@ -123,11 +123,11 @@ def _unchecked(told: Any) -> str:
 
 
 def _comments(pull: SandboxPull) -> list[str]:
-    """Their lines in order of the alphabet: engines do, and tell, several things at once."""
-    return [
+    """In order of the alphabet, and so their lines: engines and workers do, and tell, several things at once."""
+    return sorted(
         "\n".join([f"{each.user}{' (hidden)' if each.minimized else ''}", *sorted(_told(each.body).splitlines())])
         for each in pull.comments()
-    ]
+    )
 
 
 def _statuses(pull: SandboxPull) -> dict[str, dict[str, str]]:
