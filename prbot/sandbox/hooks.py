@@ -84,6 +84,7 @@ class Hooks:
         self._sending = 0
         self._to_lose = 0
         self._to_double = 0
+        self._latency = 0.0
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -95,6 +96,10 @@ class Hooks:
     def double_next(self, n: int = 1) -> None:
         """Let the next `n` deliveries arrive twice, with the same delivery id."""
         self._to_double += n
+
+    def slow(self, seconds: float) -> None:
+        """Let each delivery take so much longer from now on."""
+        self._latency = seconds
 
     def hold(self) -> None:
         """Keep deliveries back from now on, until `release`."""
@@ -178,6 +183,7 @@ class Hooks:
                         return
                     delivery = self._outbox.popleft()
                     self._sending += 1
+                time.sleep(self._latency)
                 _post(session, delivery)
                 with self._changed:
                     self._sending -= 1

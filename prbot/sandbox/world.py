@@ -155,7 +155,7 @@ class World:
 
     @property
     def hooks(self) -> Hooks:
-        """What can go wrong with deliveries: `lose_next`, `double_next`, `hold`, `release`, `redeliver`."""
+        """What can go wrong with deliveries: `lose_next`, `double_next`, `slow`, `hold`, `release`, `redeliver`."""
         return self.hub.hooks
 
     @property
