@@ -55,10 +55,14 @@ def test_main_moved_by_something_unrelated_is_applied_without_asking(app: Story)
 
 def test_main_moved_by_something_related_is_held_shown_and_applied_once_approved(app: Story) -> None:
     infra, pull = reviewed(app)
-    infra.commit("main", {"net/extra.tf": tf("", sneaked="in")}, by="bo")
+    sneaked = infra.commit("main", {"net/extra.tf": tf("", sneaked="in")}, by="bo")
     pull.merge(by="al")
     app.settle()
     held = pull.next_comment()
+    assert (
+        "The plan made after the merge does something else than what was approved. Since the approved plan was made, "
+        f"main changed what this project reads, without a review: {sneaked[:7]} by bo."
+    ) in held
     assert "terraform_data.sneaked" in held
     assert infra.state("net") == {}
     assert app.holder("net") == pull.number
