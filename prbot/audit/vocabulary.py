@@ -23,7 +23,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "delivery.ignored": "A delivery that asks nothing of prbot, and why.",
         "delivery.refused": "A delivery that prbot may not act on: repository not allowed, wrong signature.",
         "command.accepted": "A command that somebody typed and may use.",
-        "command.refused": "A command that somebody typed and may not use, or that makes no sense, and why.",
+        "command.refused": "A command that somebody typed and may not use, or that makes no sense or fails, and why.",
         "head.allowed": "Somebody with write access let a stranger's head run.",
         "head.revoked": "A push took that permission away.",
         # plans

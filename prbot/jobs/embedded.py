@@ -40,6 +40,8 @@ MOST_BROKEN = 3
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 300.0
 UNKNOWN_KIND_PAUSE = 60.0
+SET_BACK = timedelta(seconds=5)
+"""By so much a clock is set back, and not merely adjusted."""
 RUN = "run"
 """The kind of job that has threads of its own, so that plans never keep webhooks waiting."""
 
@@ -264,7 +266,9 @@ class EmbeddedJobs:
             now = self._db.now(tx)
             queued = select(JobRow.id).where(JobRow.state == "queued")
             # One that was given to others while we were taken for dead, and still runs here, is not run beside itself.
-            due = queued.where(JobRow.due_at <= now, col(JobRow.id).not_in(mine)).order_by(col(JobRow.due_at))
+            # One that was queued later than now is from before the clock was set back, and says no more when it is due.
+            ready = (col(JobRow.due_at) <= now) | (col(JobRow.created_at) > now + SET_BACK)
+            due = queued.where(ready, col(JobRow.id).not_in(mine)).order_by(col(JobRow.due_at))
             chosen = [
                 *tx.exec(due.where(JobRow.kind == RUN).limit(room[RUN])),
                 *tx.exec(due.where(JobRow.kind != RUN).limit(room[""])),

@@ -109,6 +109,15 @@ def test_a_lost_wake_is_made_good_by_the_next_sweep(queue: EmbeddedQueue) -> Non
     until(lambda: len(seen) == 2, 4)
 
 
+def test_what_was_queued_before_the_clock_was_set_back_is_done_now(queue: EmbeddedQueue) -> None:
+    seen: list[Job] = []
+    with queue.write() as tx:
+        later = queue.db.now(tx) + timedelta(hours=1)
+        tx.add(JobRow(id="ahead", kind="look", args="{}", due_at=later, created_at=later))
+    begin(queue.jobs(), {"look": seen.append})
+    until(lambda: len(seen) == 1)
+
+
 def test_what_a_worker_leaves_that_dies_while_others_work_is_found_by_recover(queue: EmbeddedQueue) -> None:
     seen: list[Job] = []
     jobs = queue.jobs()
