@@ -34,8 +34,6 @@ class ProjectFacts:
     """Whose the project is; see prbot.core.locks."""
     speculative: bool = False
     """The plan was made while somebody else held the project."""
-    outdated: bool = False
-    """The base branch has changed what the plan was made from."""
     narrowed: tuple[str, ...] = ()
     """The arguments that it was planned with and that leave something out, so that the plan cannot be applied."""
     complete: bool = True
@@ -144,7 +142,6 @@ def _project_record(each: ProjectFacts) -> dict[str, Any]:
         "earlier": {run: _plan_record(plan) for run, plan in each.earlier.items()},
         "holder": None if holder is None else {"pull": holder.pull, "merged": holder.merged},
         "speculative": each.speculative,
-        "outdated": each.outdated,
         "narrowed": list(each.narrowed),
         "complete": each.complete,
     }

@@ -6,7 +6,7 @@ something out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prbot.core.gate_facts import GateFacts, ProjectFacts
 from prbot.core.pulls import Pull
@@ -87,17 +87,22 @@ def _problem_of(each: ProjectFacts, pull: Pull) -> Problem | None:
     if each.plan.head_sha != pull.head_sha:
         why = f"was planned on {each.plan.head_sha[:7]}, not on this head"
         return why, "wait for its plan, or type `{prefix} plan`"
-    if each.outdated:
-        return f"was planned before {pull.base_branch} changed what it reads", "type `{prefix} plan`"
-    if each.narrowed:
-        why = f"was planned with {' '.join(each.narrowed)}, and such a plan cannot be applied"
-        return why, "type `{prefix} plan` without arguments"
-    if not each.complete:
-        why = "has a plan that puts changes off until others are applied, and such a plan cannot be approved"
-        return why, "change the code so that all of it can be planned at once, and push"
+    if (found := unapprovable(each.narrowed, complete=each.complete)) is not None:
+        return found
     if each.speculative and each.status is not RunStatus.NO_CHANGES:
         why = "has only a speculative plan, made while somebody else held it"
         return why, "it is planned anew when its turn comes"
+    return None
+
+
+def unapprovable(narrowed: Sequence[str], *, complete: bool) -> Problem | None:
+    """Why a plan is none that could be approved, and what to do: it is not all that the code says, or `complete`."""
+    if narrowed:
+        why = f"was planned with {' '.join(narrowed)}, and such a plan cannot be applied"
+        return why, "type `{prefix} plan` without arguments"
+    if not complete:
+        why = "has a plan that puts changes off until others are applied, and such a plan cannot be approved"
+        return why, "change the code so that all of it can be planned at once, and push"
     return None
 
 

@@ -8,8 +8,10 @@ from typing import cast
 
 from prbot.core.events import CommentEvent
 from prbot.core.gates import evaluate
+from prbot.core.marks import marked
 from prbot.core.runs import RELEASABLE, Goal, RunStatus
 from prbot.core.shown import NamesNone, named_plan
+from prbot.core.unplanned import narrowing, unapprovable
 from prbot.flows import gather, report
 from prbot.flows.admission import admit_runs
 from prbot.flows.asks import Ask, chosen, done, refuse
@@ -35,6 +37,12 @@ def approve(services: Services, ask: Ask) -> None:
         refuse(services, ask, f"{named.reason} {ways}".strip(), title="Not approved")
         return
     run = next(each for each in waiting if each.id == named.run)
+    problem = unapprovable(narrowing(run.extra_args or ()), complete=gather.is_complete(run))
+    if problem is not None:
+        why, todo = problem
+        way_on = f"{todo[0].upper()}{todo[1:]}.".format(prefix=services.identity.prefixes[0])
+        refuse(services, ask, f"{marked(run.project.label)} {why}. {way_on}", title="Not approved")
+        return
     with services.db.write() as tx:
         if tx.get(Approval, (event.comment_id, run.id)) is None:
             tx.add(

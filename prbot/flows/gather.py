@@ -224,8 +224,13 @@ def _facts_of(tx: Session, every: Sequence[Run], run: Run) -> ProjectFacts:
         holder=locks.holder(queue_of(tx, run.project)),
         speculative=run.speculative,
         narrowed=narrowing(run.extra_args or ()),
-        complete=run.summary is None or bool(run.summary.get("complete", True)),
+        complete=is_complete(run),
     )
+
+
+def is_complete(run: Run) -> bool:
+    """Whether the engine did not say that its plan leaves something for a later one."""
+    return run.summary is None or bool(run.summary.get("complete", True))
 
 
 def _removed(tx: Session, pull: Pull) -> list[ProjectFacts]:

@@ -58,7 +58,6 @@ SAID = ExplicitApproval("bo", False, PLAN.run, PLAN.fingerprint, NOON + timedelt
         with_project(holder=None),
         with_project(holder=Claim(7, NOON, 3)),
         with_project(speculative=True),
-        with_project(outdated=True),
         with_project(narrowed=("-target=a.b",)),
         with_project(complete=False),
         replace(READY, looked=None),

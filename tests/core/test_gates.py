@@ -89,7 +89,6 @@ def test_what_is_met_asks_for_nothing() -> None:
         ({"status": RunStatus.POLICY_FAILED}, "net failed a policy"),
         ({"plan": None}, "net has no plan that was shown"),
         ({"plan": replace(PLAN, head_sha=OLD)}, "net was planned on 1111111, not on this head"),
-        ({"outdated": True}, "net was planned before main changed what it reads"),
         ({"speculative": True}, "net has only a speculative plan, made while somebody else held it"),
     ],
 )
@@ -120,7 +119,7 @@ def test_advice_is_given_in_the_commands_own_first_word() -> None:
 
 
 def test_a_merged_change_is_planned_afresh_so_that_its_old_plans_age_does_not_matter() -> None:
-    facts = with_project(APPLICABLE, outdated=True, speculative=True, status=RunStatus.ERRORED)
+    facts = with_project(APPLICABLE, speculative=True, status=RunStatus.ERRORED)
     assert gate(facts, "planned").met
 
 
