@@ -106,8 +106,8 @@ def test_a_plan_that_leaves_something_out_does_not_meet_the_gate(ruled: Story) -
         if ruled.runs(pull, "plan")[-1].status == "planned":
             refusal = answer(ruled, pull, "bo", "prbot approve").partition("\n")[2].replace("\\_", "_")
             assert refusal == (
-                f"## Not approved\n\n`@bo` asked for `approve`. `net` was planned with {args}, and such a plan cannot be "
-                "applied. Type `prbot plan` without arguments."
+                f"## Not approved\n\n`@bo` asked for `approve`. `net` was planned with {args}, and such a plan "
+                "cannot be applied. Type `prbot plan` without arguments."
             )
     assert not ruled.audit("approval.counted")
     answer(ruled, pull, "al", "prbot plan")
