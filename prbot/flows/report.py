@@ -297,8 +297,16 @@ def execute(services: Services, pull: PullKey) -> None:
     """Bring the forge to where it shows what it should. Raises Transient when it is to be tried again."""
     with services.db.read() as tx:
         row = tx.get(PullRow, (pull.repo, pull.number))
-    if row is None:
-        return
+    problem = _work_out(services, row) if row is not None else None  # else it could never be read, and that is told
+    problem = sending.send_all(services, pull) or problem
+    _mark_shown(services, pull)
+    if problem is not None:
+        raise problem
+
+
+def _work_out(services: Services, row: PullRow) -> Transient | None:
+    """Say what should stand there. What kept the gate from being known is given back; the rest does not wait for it."""
+    pull = row.key
     gate, problem = _GateNow(), None
     try:
         gate = _gate_now(services, row)
@@ -312,12 +320,7 @@ def execute(services: Services, pull: PullKey) -> None:
         want_all(services, tx, fresh, gate.reviewers, gate.status, shows_checks=shows_checks)
         tx.flush()
         sending.hold_back(tx, pull)
-    problem = sending.send_all(services, pull) or problem
-    if problem is None and gate.computing:
-        problem = Transient("the forge is still computing whether it merges")
-    _mark_shown(services, pull)
-    if problem is not None:
-        raise problem
+    return Transient("the forge is still computing whether it merges") if gate.computing else problem
 
 
 def _say_nothing_of_approvals(tx: Session, pull: PullKey) -> None:
