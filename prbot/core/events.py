@@ -70,6 +70,8 @@ class QueueEvent:
     pull: PullKey
     sender: str
     head_sha: str
+    base_sha: str
+    """What it stands on: the base branch, or the commit of the pull request that is before it in the queue."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,31 @@ def gate_status(facts: GateFacts, verdict: GateReport, url: str) -> Status:
     return Status(GATE, "pending", f"not met: {lacking}; see `{facts.prefix} apply`"[:MOST_CHARACTERS], url)
 
 
+def queue_status(
+    gate: Status | None, *, soon: bool, holds_only_it: bool, on_base: bool, before: Status | None, url: str
+) -> Status:
+    """Of a merge queue's commit: success when the pull request's gate is met, the commit is nothing but its head merged
+    into what it stands on, and that is the base branch or green itself. What will not change by itself is a failure,
+    so that the queue goes on without it."""
+
+    def status(state: StatusState, text: str) -> Status:
+        return Status(GATE, state, text[:MOST_CHARACTERS], url)
+
+    if not holds_only_it:
+        return status("failure", "it holds something else than the pull request's head merged into what it stands on")
+    if soon or gate is None:
+        return status("pending", "the pull request's own gate is not known yet")
+    if gate.state != "success":
+        return status("failure", gate.description)
+    if on_base:
+        return status("success", gate.description)
+    if before is None or before.state == "pending":
+        return status("pending", "what is before it in the queue is not known to be met yet")
+    if before.state != "success":
+        return status("failure", "what is before it in the queue does not meet its gate")
+    return status("success", "all requirements but the merge are met, also before it in the queue")
+
+
 def gate_while_planning(url: str) -> Status:
     """Before the plans are there, nothing else is asked for."""
     return Status(GATE, "pending", "not met: planned; wait for the plan", url)

@@ -15,10 +15,10 @@ from prbot.core.commands import Command
 from prbot.core.events import AboutPull, CommentEvent, PullEvent, QueueEvent, RerunEvent, ReviewEvent
 from prbot.core.ids import PullKey
 from prbot.core.missed import Standing, is_behind, standing
-from prbot.core.pulls import Pull, Status
+from prbot.core.pulls import Pull
 from prbot.core.retries import is_due, next_try
 from prbot.core.runs import Goal, RunStatus
-from prbot.flows import approved, checks, commands, given_up, merges, plan, report, sharing, strangers
+from prbot.flows import approved, checks, commands, given_up, merges, plan, queued, sharing, strangers
 from prbot.flows.admission import admit_runs
 from prbot.flows.asks import Ask
 from prbot.flows.locks import claimed_by, give_up
@@ -111,7 +111,7 @@ def _handle(services: Services, key: PullKey, row: InboxEvent) -> None:
         case RerunEvent():
             _pressed(services, pull, event)
         case QueueEvent():
-            _queued(services, pull, event)
+            queued.asked(services, pull, event)
         case None:
             _own(services, pull, row)
 
@@ -211,16 +211,6 @@ def _pressed(services: Services, pull: Pull, event: RerunEvent) -> None:
         return
     ask = Ask(pull, event, Command("plan"))
     commands.do(services, ask, services.forge.role(pull.key.repo, event.sender))
-
-
-def _queued(services: Services, pull: Pull, event: QueueEvent) -> None:
-    """The merge queue asks about a commit of its own. The pull request's own gate was met before it came there."""
-    if not governed(services.rules(pull.key.repo), pull):
-        return
-    with services.db.write() as tx:
-        told = Status("prbot/gate", "success", "not checked: merge queues are not supported yet")
-        report.want_status(tx, pull.key, event.head_sha, told)
-        report_soon(services, tx, pull.key)
 
 
 def _planned(services: Services, pull: Pull, event: PullEvent) -> bool:

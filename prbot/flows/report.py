@@ -30,7 +30,7 @@ from prbot.core.statuses import (
     plan_statuses,
     with_refused,
 )
-from prbot.flows import checks, deployments, gather, sending, views
+from prbot.flows import checks, deployments, gather, queued, sending, views
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
 from prbot.ports import Transient, Unavailable
@@ -143,7 +143,7 @@ def _end_what_is_left_behind(tx: Session, pull: PullRow) -> None:
     over = pull.state != "open" and pull.head_sha in put_aside
     for post in posts.of_pull(tx, pull.key):
         sha, _, name = post.key.partition(" ")
-        if sha in (pull.head_sha, pull.merge_sha) and not (over and name.startswith(PLAN)):
+        if sha in (pull.head_sha, pull.merge_sha, pull.queued_sha) and not (over and name.startswith(PLAN)):
             continue
         said = f"given up: {pull.state}" if sha == pull.head_sha else f"given up: {pull.head_sha[:7]} took its place"
         body = json.loads(post.body) if post.kind in (posts.STATUS, posts.CHECK) else {}
@@ -235,6 +235,7 @@ class _GateNow:
     status: Status | None = None
     reviewers: tuple[str, ...] = ()
     """Who approved before the plan was there to be seen."""
+    planning: bool = False
     computing: bool = False
     """The forge does not know yet whether it merges: it is asked again, since nothing will tell."""
     nobody_approved: bool = False
@@ -251,7 +252,7 @@ def _gate_now(services: Services, row: PullRow) -> _GateNow:
     if row.state != "open" or not plans or plans[-1].head_sha != row.head_sha:
         return _GateNow()
     if busy:
-        return _GateNow(gate_while_planning(url))
+        return _GateNow(gate_while_planning(url), planning=True)
     pull = services.forge.pull(row.key)
     if pull.state != "open" or pull.head_sha != row.head_sha:
         return _GateNow()
@@ -307,20 +308,31 @@ def execute(services: Services, pull: PullKey) -> None:
 def _work_out(services: Services, row: PullRow) -> Transient | None:
     """Say what should stand there. What kept the gate from being known is given back; the rest does not wait for it."""
     pull = row.key
-    gate, problem = _GateNow(), None
+    gate, queue, problem = _GateNow(), None, None
     try:
         gate = _gate_now(services, row)
+        queue = queued.judged(services, row, gate.status, soon=gate.planning or gate.computing)
     except Unavailable as refusal:  # what else there is to be shown does not wait for this
         problem = refusal if isinstance(refusal, Transient) else Transient(str(refusal))
     shows_checks = services.forge.shows_checks(pull.repo)
     with services.db.write() as tx:
         fresh = tx.get_one(PullRow, (pull.repo, pull.number))
+        if queue is not None and fresh.queued_sha == row.queued_sha:
+            _want_of_queue(services, tx, fresh, queue)
         if gate.nobody_approved:
             _say_nothing_of_approvals(tx, pull)
         want_all(services, tx, fresh, gate.reviewers, gate.status, shows_checks=shows_checks)
         tx.flush()
         sending.hold_back(tx, pull)
     return Transient("the forge is still computing whether it merges") if gate.computing else problem
+
+
+def _want_of_queue(services: Services, tx: Session, pull: PullRow, status: Status) -> None:
+    there = posts.of_key(tx, pull.key, posts.STATUS, f"{pull.queued_sha} {status.context}")
+    before = [json.loads(each.body)["state"] for each in there]
+    want_status(tx, pull.key, pull.queued_sha, status)
+    if before != [status.state]:
+        queued.tell_those_behind(services, tx, pull)
 
 
 def _say_nothing_of_approvals(tx: Session, pull: PullKey) -> None:

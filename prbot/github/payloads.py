@@ -173,6 +173,7 @@ def _queue_event(document: dict[str, Any]) -> QueueEvent | Ignored:
         pull=PullKey(repo.name, int(number[1])),
         sender=required(document, "sender.login", fields.LOGIN),
         head_sha=required(document, "merge_group.head_sha", fields.SHA),
+        base_sha=required(document, "merge_group.base_sha", fields.SHA),
     )
 
 

@@ -147,10 +147,11 @@ class SandboxPull:
         self._world.act(by)
         return pulls.merge(self._hub, self._repo, self.data, by, method)
 
-    def enqueue(self, by: str) -> str:
-        """Put it into the merge queue; the commit that the queue wants checked."""
+    def enqueue(self, by: str, behind: str = "") -> str:
+        """Put it into the merge queue, behind one of its commits or as the first; the commit that the queue wants
+        checked."""
         self._world.act(by)
-        return pulls.enqueue(self._hub, self._repo, self.data, by)
+        return pulls.enqueue(self._hub, self._repo, self.data, by, behind)
 
     def close(self, by: str) -> None:
         """Close without merging."""

@@ -113,6 +113,10 @@ class PullRow(SQLModel, table=True):
     """Who pushed the head before that: stays the last pusher if this push only merged base."""
     earlier_sha: str = ""
     """The head before that."""
+    queued_sha: str = ""
+    """The newest commit that the forge's merge queue made of it."""
+    queued_base: str = ""
+    """What that commit stands on."""
     acted_on: dict[str, Any] | None = _json()
     """How it stood when prbot last acted on that (prbot.core.missed.Standing); None if it never did."""
     heard_until: datetime | None = _when(nullable=True)

@@ -113,16 +113,3 @@ def test_a_strangers_head_runs_only_once_a_writer_allows_it(app: Story) -> None:
     app.settle()
     assert "write access" in pull.next_comment()
     assert len(app.runs(pull)) == 1
-
-
-def test_a_merge_queue_is_let_through_and_told_that_nothing_was_checked(app: Story) -> None:
-    infra = app.repo()
-    pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
-    app.settle()
-    pull.next_comment()
-    head = pull.enqueue(by="al")
-    app.settle()
-    gate = infra.data.latest_statuses(head)["prbot/gate"]
-    assert (gate.state, gate.description) == ("success", "not checked: merge queues are not supported yet")
-    assert pull.status("prbot/gate")["state"] == "pending"
-    assert len(app.runs(pull)) == 1

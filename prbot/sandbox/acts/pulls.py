@@ -69,10 +69,11 @@ def merge(hub: Hub, repo: Repository, pull: Pull, by: str, method: str = "merge"
         return sha
 
 
-def enqueue(hub: Hub, repo: Repository, pull: Pull, by: str) -> str:
-    """Put it into the base's merge queue, which asks for checks of the commit returned. Refused on a conflict."""
+def enqueue(hub: Hub, repo: Repository, pull: Pull, by: str, behind: str = "") -> str:
+    """Put it into the base's merge queue, which asks for checks of the commit returned, on the base branch or on the
+    queue's commit `behind` which it comes. Refused on a conflict."""
     with hub.state.lock:
-        base = repo.git.resolve(f"refs/heads/{pull.base_ref}") or pull.base_sha
+        base = behind or repo.git.resolve(f"refs/heads/{pull.base_ref}") or pull.base_sha
         sha = _merged_commit(hub, repo, pull, base, by, "merge")
         if sha is None:
             raise Refused("Pull Request is not mergeable")

@@ -224,7 +224,7 @@ def queue_payload(action: str = "checks_requested", ref: str = "refs/heads/gh-re
 
 def test_a_merge_queue_names_the_pull_request_by_its_branch() -> None:
     outcome = parsed("merge_group", queue_payload()).outcome
-    assert outcome == QueueEvent(REPO, KEY, sender="cy", head_sha=MERGE)
+    assert outcome == QueueEvent(REPO, KEY, sender="cy", head_sha=MERGE, base_sha=HEAD)
     assert "destroyed" in ignored("merge_group", queue_payload("destroyed"))
     assert "names no pull request" in ignored("merge_group", queue_payload(ref="refs/heads/main"))
 

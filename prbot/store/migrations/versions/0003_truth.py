@@ -45,6 +45,7 @@ _ADDED = {
         _list("left_out"),
         _word("ended_by"),
     ),
+    "prbot_pull": (_word("queued_sha"), _word("queued_base")),
     "prbot_post": (_count("attempts"), _when("retry_at")),
 }
 
