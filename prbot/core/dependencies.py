@@ -26,26 +26,59 @@ OVER = frozenset({RunStatus.APPLIED, RunStatus.NO_CHANGES, RunStatus.DISCARDED})
 # -- what reads what --------------------------------------------------------------------------------------------------
 def read_by(view: RepoView, projects: Collection[Project]) -> dict[ProjectKey, tuple[ProjectKey, ...]]:
     """For each of the projects, those among them that it reads, sorted."""
-    return {
-        reader.key: tuple(
-            sorted(each.key for each in projects if each.key != reader.key and _reads(view, reader, each))
+    others = sorted(each.key for each in projects)
+    found = {}
+    for project in projects:
+        reader = _Reader(view, project)
+        found[project.key] = tuple(each for each in others if each != project.key and reader.reads(each))
+    return found
+
+
+class _Reader:
+    """What one project says of others, gathered once for all of them."""
+
+    def __init__(self, view: RepoView, project: Project) -> None:
+        modules = [view.modules[path] for path in sorted(project.dirs) if path in view.modules]
+        self._view = view
+        self._project = project
+        self._own = view.modules[project.key.dir].backend
+        self._remotes = {remote for facts in modules for remote in facts.remote_states}
+        judged = {value for remote in self._remotes for _, value in remote.settings}
+        self._said = {name.strip("/") for facts in modules for name in facts.names - judged}
+        self._addresses = [name for name in self._said if "://" in name]
+        owners = view.roots | view.called
+        paths = set(_elsewhere(project, modules))
+        self._reached = {next((each for each in ancestry(path) if each in owners), None) for path in paths}
+
+    def reads(self, other: ProjectKey) -> bool:
+        state = self._view.modules[other.dir].backend
+        if any(_is_state_of(remote, state, other.workspace) for remote in self._remotes):
+            return True
+        mine = self._project.key.dir
+        if mine == other.dir:
+            return False
+        return (
+            other.dir in self._project.module_dirs
+            or (other.dir in self._reached and not is_within(mine, other.dir))
+            or (state is not None and self._names(state))
         )
-        for reader in projects
-    }
 
+    def _names(self, state: BackendFacts) -> bool:
+        """Whether strings, besides those of remote states, name another state's place: what tells it from the
+        reader's."""
+        *others, last = settings_of(state) or ("",)
+        own = self._own
+        telling = [name for name in (last, *others) if own is None or own.setting(name) != state.setting(name)]
+        wanted = [state.setting(name) or "" for name in (telling[:1] if telling[:1] == [last] else telling)]
+        return bool(wanted) and all(self._says(value) for value in wanted)
 
-def _reads(view: RepoView, reader: Project, other: Project) -> bool:
-    modules = [view.modules[path] for path in sorted(reader.dirs) if path in view.modules]
-    state = view.modules[other.key.dir].backend
-    if any(_is_state_of(remote, state, other.key.workspace) for facts in modules for remote in facts.remote_states):
-        return True
-    if reader.key.dir == other.key.dir:
-        return False
-    return (
-        other.key.dir in reader.module_dirs
-        or any(_belongs_to(view, path, other.key.dir, reader.key.dir) for path in _elsewhere(reader, modules))
-        or (state is not None and _names(modules, view.modules[reader.key.dir].backend, state))
-    )
+    def _says(self, value: str) -> bool:
+        """Whether a place is among the pieces of text, by itself or at the end of an address
+        (`s3://bucket/net.tfstate`)."""
+        place = value.strip("/")
+        if "/" not in place and "." not in place:
+            return False  # a word that may mean anything
+        return place in self._said or any(name.endswith(f"/{place}") for name in self._addresses)
 
 
 def _is_state_of(remote: RemoteState, state: BackendFacts | None, workspace: str) -> bool:
@@ -99,65 +132,85 @@ def _elsewhere(reader: Project, modules: Collection[ModuleFacts]) -> Iterator[st
                 yield path
 
 
-def _belongs_to(view: RepoView, path: str, directory: str, reader: str) -> bool:
-    """Whether a path is of the root module at `directory`: not of one below it, nor of one that `reader` is within."""
-    owners = view.roots | view.called
-    owner = next((each for each in ancestry(path) if each in owners), None)
-    return owner == directory and not is_within(reader, directory)
-
-
-def _names(modules: Collection[ModuleFacts], own: BackendFacts | None, state: BackendFacts) -> bool:
-    """Whether strings, besides those of remote states, name another state's place: what tells it from the reader's."""
-    *others, last = settings_of(state) or ("",)
-    telling = [name for name in (last, *others) if own is None or own.setting(name) != state.setting(name)]
-    wanted = [state.setting(name) or "" for name in (telling[:1] if telling[:1] == [last] else telling)]
-    judged = {value for facts in modules for remote in facts.remote_states for _, value in remote.settings}
-    said = {name.strip("/") for facts in modules for name in facts.names - judged}
-    return bool(wanted) and all(_is_said(value, said) for value in wanted)
-
-
-def _is_said(value: str, said: Collection[str]) -> bool:
-    """Whether a place is among the pieces of text, by itself or at the end of an address (`s3://bucket/net.tfstate`)."""
-    place = value.strip("/")
-    if "/" not in place and "." not in place:
-        return False  # a word that may mean anything
-    return place in said or any("://" in name and name.endswith(f"/{place}") for name in said)
-
-
 # -- who waits --------------------------------------------------------------------------------------------------------
-def waits_for(
-    project: ProjectKey, reads: Mapping[ProjectKey, Collection[ProjectKey]], status: Mapping[ProjectKey, RunStatus]
-) -> tuple[ProjectKey, ...]:
-    """The projects whose apply must be over before `project` may be planned for its own, sorted.
+def waiting(
+    reads: Mapping[ProjectKey, Collection[ProjectKey]], status: Mapping[ProjectKey, RunStatus]
+) -> dict[ProjectKey, tuple[ProjectKey, ...]]:
+    """For each project, those whose apply must be over before it may be planned for its own, sorted.
 
     `reads` says what each project of a merge reads, `status` how the newest apply run of each stands. Projects that
     read each other go in the order of their names, one after the other.
     """
-    circle = _circle(project, reads)
-    before = {each for each in circle if each < project} | {each for each in reads[project] if each not in circle}
-    return tuple(sorted(each for each in before if each in status and status[each] not in OVER))
+    found = {}
+    for circle in _circles(reads):
+        members = set(circle)
+        for at, project in enumerate(circle):
+            before = {*circle[:at], *(set(reads[project]) - members)}
+            found[project] = tuple(sorted(each for each in before if each in status and status[each] not in OVER))
+    return found
 
 
 def read_too_early(
-    project: ProjectKey, reads: Mapping[ProjectKey, Collection[ProjectKey]], status: Mapping[ProjectKey, RunStatus]
-) -> tuple[ProjectKey, ...]:
-    """The projects that `project` reads and that could only be applied after it, since they read each other."""
-    later = (each for each in _circle(project, reads) if each > project and each in reads[project])
-    return tuple(sorted(each for each in later if status.get(each) is RunStatus.APPLIED))
+    reads: Mapping[ProjectKey, Collection[ProjectKey]], status: Mapping[ProjectKey, RunStatus]
+) -> dict[ProjectKey, tuple[ProjectKey, ...]]:
+    """For each project, those that it reads and that could only be applied after it, since they read each other."""
+    applied = {each for each, now in status.items() if now is RunStatus.APPLIED}
+    return {
+        project: tuple(each for each in circle[at + 1 :] if each in reads[project] and each in applied)
+        for circle in _circles(reads)
+        for at, project in enumerate(circle)
+    }
 
 
-def _circle(project: ProjectKey, reads: Mapping[ProjectKey, Collection[ProjectKey]]) -> frozenset[ProjectKey]:
-    """The projects that it reads, directly or not, and that read it."""
-    return frozenset(each for each in _all_read(project, reads) if project in _all_read(each, reads)) - {project}
+def _circles(reads: Mapping[ProjectKey, Collection[ProjectKey]]) -> list[list[ProjectKey]]:
+    """The projects, sorted, in groups of those that read each other, directly or not."""
+    read = _turned_round(reads)
+    circles, left = [], set(reads)
+    for project in reversed(_after_what_they_read(reads)):
+        if project in left:
+            circles.append(sorted(_reached([project], read, left)))
+            left.difference_update(circles[-1])
+    return circles
 
 
-def _all_read(project: ProjectKey, reads: Mapping[ProjectKey, Collection[ProjectKey]]) -> set[ProjectKey]:
-    found: set[ProjectKey] = set()
-    todo = [project]
+def _after_what_they_read(reads: Mapping[ProjectKey, Collection[ProjectKey]]) -> list[ProjectKey]:
+    """The projects, each after those that it reads, as far as they do not read each other."""
+    order: list[ProjectKey] = []
+    seen: set[ProjectKey] = set()
+    for start in reads:
+        todo = [(start, False)]
+        while todo:
+            project, done = todo.pop()
+            if done:
+                order.append(project)
+            elif project not in seen:
+                seen.add(project)
+                todo.append((project, True))
+                todo.extend((each, False) for each in reads[project] if each in reads)
+    return order
+
+
+def _turned_round(reads: Mapping[ProjectKey, Collection[ProjectKey]]) -> dict[ProjectKey, list[ProjectKey]]:
+    """Whom each project is read by."""
+    found: dict[ProjectKey, list[ProjectKey]] = {}
+    for project, others in reads.items():
+        for other in others:
+            found.setdefault(other, []).append(project)
+    return found
+
+
+def _reached(
+    start: Collection[ProjectKey],
+    graph: Mapping[ProjectKey, Collection[ProjectKey]],
+    within: Collection[ProjectKey] | None = None,
+) -> set[ProjectKey]:
+    """`start`, and what can be reached from there, staying `within` some of it."""
+    found, todo = set(start), list(start)
     while todo:
-        fresh = set(reads.get(todo.pop(), ())) - found
-        found |= fresh
-        todo.extend(fresh)
+        for each in graph.get(todo.pop(), ()):
+            if each not in found and (within is None or each in within):
+                found.add(each)
+                todo.append(each)
     return found
 
 
@@ -165,4 +218,4 @@ def with_readers(
     changed: Collection[ProjectKey], reads: Mapping[ProjectKey, Collection[ProjectKey]]
 ) -> frozenset[ProjectKey]:
     """`changed`, and every project that reads one of them, directly or not."""
-    return frozenset(changed) | {each for each in reads if not _all_read(each, reads).isdisjoint(changed)}
+    return frozenset(_reached(changed, _turned_round(reads)))

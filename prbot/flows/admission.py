@@ -52,10 +52,11 @@ def admit_runs(services: Services, tx: Session) -> None:
 
 def _mind_the_order(services: Services, tx: Session) -> None:
     """Let merged runs wait that may not go yet, and go that need not wait any more."""
-    for run in runs.with_status(tx, {RunStatus.PENDING, RunStatus.WAITING}):
-        if run.goal is not Goal.APPLY or run.admitted_at is not None:
-            continue
-        why = order.why_it_waits(tx, run)
+    queued = runs.with_status(tx, {RunStatus.PENDING, RunStatus.WAITING})
+    applies = [run for run in queued if run.goal is Goal.APPLY and run.admitted_at is None]
+    waits = order.why_they_wait(tx, applies)
+    for run in applies:
+        why = waits[run.id]
         new = RunStatus.WAITING if why else RunStatus.PENDING
         if new is not run.status:
             runs.step(tx, run, new, services.clock.now())

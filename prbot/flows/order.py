@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from prbot.core import dependencies, locks
 from prbot.core.ids import ProjectKey, PullKey
 from prbot.core.marks import marked
 from prbot.core.runs import Goal, RunStatus
 from prbot.flows.locks import queue_of
-from prbot.store import runs
 from prbot.store.tables import Run
 
 DONE = frozenset({RunStatus.APPLIED, RunStatus.NO_CHANGES})
 
 
-def why_it_waits(tx: Session, run: Run) -> str:
-    """Why an apply may not be planned yet, as a sentence for people; empty when it may."""
+def why_they_wait(tx: Session, members: Iterable[Run]) -> dict[str, str]:
+    """Why each of these applies may not be planned yet, by run, as a sentence for people; empty when it may."""
+    waiting: dict[PullKey, dict[ProjectKey, tuple[ProjectKey, ...]]] = {}
+    found = {}
+    for run in members:
+        if run.pull_key not in waiting:
+            waiting[run.pull_key] = dependencies.waiting(*_graph(tx, run.pull_key))
+        found[run.id] = _it_reads(waiting[run.pull_key][run.project]) or _comes_later(tx, run)
+    return found
+
+
+def _comes_later(tx: Session, run: Run) -> str:
     first = locks.holder(queue_of(tx, run.project))
-    if first is not None and first.pull != run.pull:
-        return f"#{first.pull} was merged before and comes first."
-    reads, status = _graph(tx, run.pull_key)
-    before = dependencies.waits_for(run.project, reads, status) if run.comes_after else ()
+    if first is None or first.pull == run.pull:
+        return ""
+    return f"#{first.pull} was merged before and comes first."
+
+
+def _it_reads(before: Sequence[ProjectKey]) -> str:
     if not before:
         return ""
     named = ", ".join(marked(each.label) for each in before)
@@ -36,10 +47,10 @@ def why_it_waits(tx: Session, run: Run) -> str:
 
 def read_too_early(tx: Session, pull: PullKey, members: Iterable[Run]) -> list[str]:
     """What to know of those among some runs that were applied before something that they read, as sentences."""
-    reads, status = _graph(tx, pull)
+    early = dependencies.read_too_early(*_graph(tx, pull))
     found = []
     for run in members:
-        later = dependencies.read_too_early(run.project, reads, status) if run.status in DONE else ()
+        later = early.get(run.project) if run.status in DONE else None
         if later:
             named, mine = ", ".join(marked(each.label) for each in later), marked(run.project.label)
             found.append(
@@ -51,6 +62,12 @@ def read_too_early(tx: Session, pull: PullKey, members: Iterable[Run]) -> list[s
 
 def _graph(tx: Session, pull: PullKey) -> tuple[dict[ProjectKey, list[ProjectKey]], dict[ProjectKey, RunStatus]]:
     """What each project of a merge reads, and how it stands."""
-    newest = runs.newest(runs.of_pull(tx, pull, Goal.APPLY))
-    reads = {key: [ProjectKey(key.repo, *each) for each in run.comes_after or ()] for key, run in newest.items()}
-    return reads, {key: run.status for key, run in newest.items()}
+    query = select(Run.dir, Run.workspace, Run.comes_after, Run.status).where(
+        Run.repo == pull.repo, Run.pull == pull.number, Run.goal == Goal.APPLY, Run.status != RunStatus.SUPERSEDED
+    )
+    reads: dict[ProjectKey, list[ProjectKey]] = {}
+    status: dict[ProjectKey, RunStatus] = {}
+    for directory, workspace, others, now in tx.exec(query.order_by(col(Run.seq))):
+        key = ProjectKey(pull.repo, directory, workspace)
+        reads[key], status[key] = [ProjectKey(pull.repo, *each) for each in others or ()], RunStatus(now)
+    return reads, status

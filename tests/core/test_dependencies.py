@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from prbot.core.dependencies import read_by, read_too_early, waits_for, with_readers
+from prbot.core.dependencies import read_by, read_too_early, waiting, with_readers
 from prbot.core.ids import ProjectKey
 from prbot.core.projects import project_at
 from prbot.core.runs import RunStatus
@@ -141,24 +141,30 @@ PENDING, APPLIED = RunStatus.PENDING, RunStatus.APPLIED
 
 def test_one_waits_for_what_it_reads_until_that_is_over() -> None:
     graph = {A: (B,), B: (), C: ()}
-    assert waits_for(A, graph, {A: PENDING, B: PENDING, C: PENDING}) == (B,)
-    assert waits_for(C, graph, {A: PENDING, B: PENDING, C: PENDING}) == ()
+    assert waiting(graph, {A: PENDING, B: PENDING, C: PENDING}) == {A: (B,), B: (), C: ()}
     for over in (APPLIED, RunStatus.NO_CHANGES, RunStatus.DISCARDED):
-        assert waits_for(A, graph, {A: PENDING, B: over}) == ()
+        assert waiting(graph, {A: PENDING, B: over})[A] == ()
     for stuck in set(RunStatus) - {APPLIED, RunStatus.NO_CHANGES, RunStatus.DISCARDED}:
-        assert waits_for(A, graph, {A: PENDING, B: stuck}) == (B,)
+        assert waiting(graph, {A: PENDING, B: stuck})[A] == (B,)
 
 
 def test_those_that_read_each_other_go_by_name_one_after_the_other_and_it_is_known_who_went_too_early() -> None:
     graph = {A: (B,), B: (C,), C: (A, D), D: ()}
     status = dict.fromkeys((A, B, C, D), PENDING)
-    assert [waits_for(each, graph, status) for each in (A, B, C, D)] == [(), (A,), (A, B, D), ()]
+    assert waiting(graph, status) == {A: (), B: (A,), C: (A, B, D), D: ()}
     for each in (A, B, C):
         status[each] = APPLIED
-    assert [read_too_early(each, graph, status) for each in (A, B, C, D)] == [(B,), (C,), (), ()]
+    assert read_too_early(graph, status) == {A: (B,), B: (C,), C: (), D: ()}
 
 
 def test_readers_of_readers_are_planned_again() -> None:
     graph = {A: (), B: (A,), C: (B,), D: ()}
     assert with_readers([A], graph) == {A, B, C}
     assert with_readers([D], graph) == {D}
+
+
+def test_the_order_of_very_many_is_found_at_once() -> None:
+    chain = [key(f"p{number:05}") for number in range(5000)]
+    graph = {each: chain[max(at - 1, 0) : at] for at, each in enumerate(chain)}
+    assert waiting(graph, dict.fromkeys(chain, PENDING)) == {each: tuple(others) for each, others in graph.items()}
+    assert with_readers(chain[:1], graph) == set(chain)
