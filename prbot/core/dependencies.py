@@ -16,7 +16,7 @@ from prbot.core.modules import ModuleFacts, RepoView
 from prbot.core.projects import Project
 from prbot.core.runs import RunStatus
 from prbot.core.states import settings_of
-from prbot.core.strings import ANYTHING
+from prbot.core.strings import ANYTHING, is_address, pieces
 from prbot.core.trees import ancestry, is_within, join
 
 OVER = frozenset({RunStatus.APPLIED, RunStatus.NO_CHANGES, RunStatus.DISCARDED})
@@ -43,12 +43,13 @@ class _Reader:
         self._project = project
         self._own = view.modules[project.key.dir].backend
         self._remotes = {remote for facts in modules for remote in facts.remote_states}
-        judged = {value for remote in self._remotes for _, value in remote.settings}
-        self._said = {name.strip("/") for facts in modules for name in facts.names - judged}
-        self._addresses = [name for name in self._said if "://" in name]
-        owners = view.roots | view.called
-        paths = set(_elsewhere(project, modules))
-        self._reached = {next((each for each in ancestry(path) if each in owners), None) for path in paths}
+        said = frozenset[str]().union(*(facts.said.paths for facts in modules))
+        settings = {value for remote in self._remotes for _, value in remote.settings}
+        judged = {piece for value in settings for part in value.split(ANYTHING) for piece in (value, *pieces(part))}
+        self._said = {piece.strip("/") for piece in said - judged}
+        self._addresses = [piece for piece in said if is_address(piece)]
+        paths = {*project.extra_inputs, *_going_up(project, modules)}
+        self._reached = {next((each for each in ancestry(path) if each in view.owners), None) for path in paths}
 
     def reads(self, other: ProjectKey) -> bool:
         state = self._view.modules[other.dir].backend
@@ -122,14 +123,14 @@ def fits(pattern: str, value: str) -> bool:
     return True
 
 
-def _elsewhere(reader: Project, modules: Collection[ModuleFacts]) -> Iterator[str]:
-    """Paths of the repository outside of the project that it reads, or names in a string."""
-    yield from reader.extra_inputs
+def _going_up(reader: Project, modules: Collection[ModuleFacts]) -> Iterator[str]:
+    """Paths outside of its directories that a project names, whether or not there is anything yet."""
     for facts in modules:
-        for name in facts.names:
-            path = join(facts.dir, name) if name.startswith("../") else None
-            if path is not None:
-                yield path
+        for piece in facts.said.paths:
+            for base in {facts.dir, reader.key.dir} if piece.startswith(("../", "./../")) else ():
+                path = join(base, piece)
+                if path is not None:
+                    yield path
 
 
 # -- who waits --------------------------------------------------------------------------------------------------------

@@ -27,8 +27,6 @@ POINTER_BEGINS = (b"version https://git-lfs.github.com/", b"version https://haws
 """How a file begins that stands for another one, which Git LFS keeps."""
 POINTER = "this is a Git LFS pointer"
 _LARGEST = 1 << 20  # parsing takes about half a second a MiB, and whoever opens a pull request picks the size
-_QUOTED = re.compile(rb'"([^"\n]{3,400})"')
-_BETWEEN = re.compile(r"[$%]\{|[{}()\s,]+")
 _COMPUTED = re.compile(r"[$%]\{[^}]*\}")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([nrt"\\]))|\$(\$\{)|%(%\{)')
@@ -74,10 +72,8 @@ class FileFacts:
     cloud_settings: BackendFacts | None = None
     """What a `cloud` block says of where the state is."""
     remote_states: tuple[RemoteState, ...] = ()
-    names: frozenset[str] = frozenset()
-    """The pieces of quoted text that look like a path or an address."""
     said: Said = NOTHING
-    """What it names that may be a path."""
+    """What it names that may be a path or an address."""
 
 
 @lru_cache(maxsize=4096)
@@ -88,14 +84,7 @@ def scan_file(blob: Blob, syntax: Literal["hcl", "json"]) -> FileFacts:
     found = _scan_json(blob.content) if syntax == "json" else _scan_hcl(blob.content)
     unread = found.problem is not None and b"terraform_remote_state" in blob.content
     states = (*found.remote_states, RemoteState(workspace=ANYTHING)) if unread else found.remote_states
-    return replace(found, remote_states=states, names=frozenset(_names(blob.content)), said=said(blob.content))
-
-
-def _names(text: bytes) -> Iterator[str]:
-    for quoted in _QUOTED.findall(text):
-        for piece in _BETWEEN.split(quoted.decode(errors="replace")):
-            if "/" in piece or "." in piece:
-                yield piece
+    return replace(found, remote_states=states, said=said(blob.content))
 
 
 # -- native syntax ----------------------------------------------------------------------------------------------------

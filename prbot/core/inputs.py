@@ -1,6 +1,6 @@
 """What went into a plan, as one digest. It decides whether a plan is outdated.
 
-Everything here goes by the Git ids of files, never by their content. Which files count is `prbot.core.projects.reads`.
+Everything here goes by the Git ids of files, never by their content. Which count, `prbot.core.projects.reads` says.
 """
 
 from __future__ import annotations
@@ -11,19 +11,14 @@ from typing import Any
 
 import rfc8785
 
-from prbot.core.projects import Project, reads
-from prbot.core.trees import Tree, TreeEntry
-
-
-def input_paths(project: Project, tree: Tree) -> frozenset[str]:
-    """The files of `tree` that go into the project's plan."""
-    takes = reads(project)
-    return frozenset(path for path in tree if takes(path))
+from prbot.core.modules import RepoView
+from prbot.core.projects import Project, files_read
+from prbot.core.trees import TreeEntry
 
 
 def input_digest(
     project: Project,
-    tree: Tree,
+    view: RepoView,
     *,
     engine_version: str,
     extra_args: Sequence[str] = (),
@@ -40,7 +35,7 @@ def input_digest(
             "format": "prbot-inputs-1",
             "dir": project.key.dir,
             "workspace": project.key.workspace,
-            "files": {path: _id(tree[path]) for path in input_paths(project, tree)},
+            "files": {path: _id(view.tree[path]) for path in files_read(view, project)},
             "var_files": list(project.var_files),
             "extra_args": list(extra_args),
             "engine": engine_version,

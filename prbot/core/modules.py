@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -11,7 +12,19 @@ from prbot.core.declarations import DECLARATIONS
 from prbot.core.hcl import BackendFacts, FileFacts, RemoteState, scan_file
 from prbot.core.places import Places, may_be
 from prbot.core.strings import ANYTHING, NOTHING, Said, said_in, together
-from prbot.core.trees import LINK, SUBMODULE, VARIABLE_FILES, Blob, Tree, ancestry, join, link_targets, parent, walk
+from prbot.core.trees import (
+    LINK,
+    SUBMODULE,
+    VARIABLE_FILES,
+    Blob,
+    Tree,
+    ancestry,
+    escaping_links,
+    join,
+    link_targets,
+    parent,
+    walk,
+)
 
 Product = Literal["terraform", "opentofu"]
 
@@ -56,8 +69,6 @@ class ModuleFacts:
     cloud_settings: BackendFacts | None = None
     remote_states: tuple[RemoteState, ...] = ()
     """Other projects' states that it reads."""
-    names: frozenset[str] = frozenset()
-    """What its files write in quotes and looks like a path or an address."""
 
     @property
     def is_root(self) -> bool:
@@ -90,6 +101,11 @@ class RepoView:
         return self._places.submodules
 
     @cached_property
+    def escaping(self) -> Mapping[str, str]:
+        """The symbolic links that lead out of the repository or nowhere."""
+        return escaping_links(self.links)
+
+    @cached_property
     def called(self) -> frozenset[str]:
         """Directories that some other directory calls as a module."""
         return frozenset(call for facts in self.modules.values() for call in facts.calls if call != facts.dir)
@@ -120,6 +136,12 @@ class RepoView:
     @cached_property
     def _named(self) -> dict[tuple[str, str], frozenset[str]]:
         return {}
+
+    def below(self, directories: AbstractSet[str]) -> Iterator[str]:
+        """The files in these directories and below them, each once."""
+        for directory in directories:
+            if directory == "." or not any(each in directories for each in ancestry(parent(directory))):
+                yield from self._places.below(directory)
 
     def with_loose(self, dirs: frozenset[str]) -> frozenset[str]:
         """These directories, and those below them that hold engine files and are nobody else's."""
@@ -277,7 +299,6 @@ def _module(directory: str, scans: list[_Scan], links: Mapping[str, str]) -> Mod
         problems=tuple(Problem(scan.path, *scan.facts.problem) for scan in scans if scan.facts.problem),
         cloud_settings=cloud,
         remote_states=tuple(state for scan in scans for state in scan.facts.remote_states),
-        names=frozenset().union(*(scan.facts.names for scan in scans)),
     )
 
 

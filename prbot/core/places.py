@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from prbot.core.strings import ANYTHING, Said, is_pattern
 from prbot.core.trees import SUBMODULE, Tree, ancestry, is_within, join, parent, walk
@@ -24,6 +25,14 @@ class Places:
         self._dirs = {above for directory in self._files for above in ancestry(directory)}
         self.submodules = frozenset(path for path, entry in tree.items() if entry.mode == SUBMODULE)
         self._last_names = {path.rpartition("/")[2] for path in (*tree, *self._dirs)}
+        self._sorted = sorted(tree)
+
+    def below(self, directory: str) -> Sequence[str]:
+        """The files in a directory, and in those below it."""
+        if directory == ".":
+            return self._sorted
+        first, end = f"{directory}/", f"{directory}{chr(ord('/') + 1)}"
+        return self._sorted[bisect_left(self._sorted, first) : bisect_left(self._sorted, end)]
 
     def plausible(self, pieces: Said) -> Said:
         """Those of the pieces that can name anything here: looked at once, before it is looked from where."""
@@ -82,7 +91,7 @@ class Places:
         deep = "/" in rest or "**" in rest
         matches = re.compile(_regex(rest)).fullmatch
         start = 0 if directory == "." else len(directory) + 1
-        paths = (path for path in self._tree if is_within(path, directory)) if deep else self._files.get(directory, ())
+        paths = self.below(directory) if deep else self._files.get(directory, ())
         yield from (path for path in paths if matches(path[start:]))
 
 

@@ -109,6 +109,12 @@ def reads(project: Project) -> Callable[[str], bool]:
     return test
 
 
+def files_read(view: RepoView, project: Project) -> frozenset[str]:
+    """The files of a commit that go into the project's plan. Looked for where they can be, and not everywhere."""
+    near = view.below(project.code_dirs | project.extra_inputs)
+    return frozenset(filter(reads(project), near)) | (project.extra_inputs & view.tree.keys())
+
+
 def standings(project: Project) -> Callable[[str], Standing]:
     """What a directory is to a project: named by it, one whose own files count, below such a one, or nothing."""
     known: dict[str, Standing] = {}
@@ -167,9 +173,10 @@ def _named(view: RepoView, root: str, code_dirs: frozenset[str]) -> frozenset[st
 
 def _behind_links(view: RepoView, project: Project) -> frozenset[str]:
     """What the symbolic links among a project's files stand for, with the links on the way."""
-    takes = reads(project)
+    if not view.links:
+        return frozenset()
     found: set[str] = set()
-    for link in filter(takes, view.links):
+    for link in files_read(view, project) & view.links.keys():
         end, taken = walk(link, view.links)
         found.update(taken if end is None else (*taken, end))
     return frozenset(path for path in found if not is_within(project.key.dir, path))
@@ -188,21 +195,22 @@ def discover(
     of earlier runs: their workspaces are looked at besides the default one.
     """
     spaces = Workspaces(repo, known)
-    before = dict(_touched(base, changed, spaces))
-    after = dict(_touched(merged, changed, spaces))
+    before, after = _touched(base, changed, spaces), _touched(merged, changed, spaces)
+    around, owner_of = _around(merged, changed), _by_state(merged)
     projects: list[Project] = []
     refusals: dict[str, Refusal] = {}
     orphans: dict[str, Orphan] = {}
     for key in sorted(before.keys() | after.keys()):
-        reason = (after.get(key) or before[key]).reason
         if key.dir in merged.roots:
-            project = after.get(key) or project_at(merged, key, spaces.of(key.dir), reason)
+            project = project_at(merged, key, spaces.of(key.dir))
             refusal = unplannable(merged, key, reads(project), project.dirs)
             if refusal is None:
-                projects.append(project)
+                touching = before.get(key, frozenset()) | after.get(key, frozenset())
+                left_out = _left_out(project, around)
+                projects.append(replace(project, reason=_reason(project, sorted(touching)), left_out=left_out))
             else:
                 refusals[key.dir] = refusal
-        elif (moved_to := _moved_to(base, merged, key.dir)) or key.dir not in merged.modules:
+        elif (moved_to := owner_of.get(told_apart(base.modules[key.dir].backend))) or key.dir not in merged.modules:
             spaces_of = orphans[key.dir].workspaces if key.dir in orphans else ()
             orphans[key.dir] = Orphan(key.dir, moved_to, (*spaces_of, key.workspace))
         else:
@@ -232,16 +240,11 @@ class Workspaces:
         return (ProjectKey(self.repo, directory, workspace) for workspace in sorted(self.of(directory)))
 
 
-def _touched(view: RepoView, changed: frozenset[str], spaces: Workspaces) -> Iterator[tuple[ProjectKey, Project]]:
-    ordered = sorted(changed)
-    for directory in view.roots:
-        for key in spaces.keys(directory):
-            project = project_at(view, key, spaces.of(directory))
-            takes = reads(project)
-            touching = [path for path in ordered if takes(path)]
-            if touching:
-                left_out = tuple(path for path in ordered if not takes(path) and _is_around(project, path))
-                yield key, replace(project, reason=_reason(project, touching), left_out=left_out)
+def _touched(view: RepoView, changed: frozenset[str], spaces: Workspaces) -> dict[ProjectKey, frozenset[str]]:
+    """The projects of a commit that read any of what changed, with what of it they read."""
+    keys = (key for directory in view.roots for key in spaces.keys(directory))
+    found = {key: files_read(view, project_at(view, key, spaces.of(key.dir))) & changed for key in keys}
+    return {key: touching for key, touching in found.items() if touching}
 
 
 def known_workspaces(
@@ -253,10 +256,20 @@ def known_workspaces(
     return frozenset(sure) | {key for key, file in files if any(file in view.tree for view in views)}
 
 
-def _is_around(project: Project, path: str) -> bool:
-    """Whether a file lies below the project's directories, and not below another's: prose does not count."""
-    owner = next((each for each in ancestry(parent(path)) if each in project.owners), None)
-    return owner in project.dirs and path not in project.foreign_files and not is_prose(path)
+def _around(view: RepoView, changed: Collection[str]) -> dict[str, list[str]]:
+    """What changed, by the root module or called module that it lies below and no other: prose does not count."""
+    found: dict[str, list[str]] = {}
+    for path in changed:
+        owner = next((each for each in ancestry(parent(path)) if each in view.owners), None)
+        if owner is not None and not is_prose(path):
+            found.setdefault(owner, []).append(path)
+    return found
+
+
+def _left_out(project: Project, around: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+    takes = reads(project)
+    near = (path for directory in project.dirs for path in around.get(directory, ()))
+    return tuple(sorted(path for path in near if path not in project.foreign_files and not takes(path)))
 
 
 def left_out_note(paths: Sequence[str]) -> str:
@@ -280,12 +293,10 @@ def _reason(project: Project, touching: list[str]) -> str:
     return f"{touching[0]}{more} changed, which it reads"
 
 
-def _moved_to(base: RepoView, merged: RepoView, directory: str) -> str | None:
-    state = told_apart(base.modules[directory].backend)
-    if state is None:
-        return None
-    owners = (path for path in sorted(merged.roots) if told_apart(merged.modules[path].backend) == state)
-    return next(owners, None)
+def _by_state(view: RepoView) -> dict[object, str]:
+    """The root modules by where their states are, as far as that tells them apart."""
+    found = {told_apart(view.modules[path].backend): path for path in sorted(view.roots, reverse=True)}
+    return {state: path for state, path in found.items() if state is not None}
 
 
 def _stateless(base: RepoView, merged: RepoView, changed: frozenset[str]) -> Iterator[Refusal]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from prbot.core.hcl import POINTER
 from prbot.core.ids import ProjectKey
 from prbot.core.modules import Problem, RepoView
-from prbot.core.trees import escaping_links
 
 _ADD_A_BACKEND = (
     "Add a `backend` block that keeps the state elsewhere (`s3`, `gcs`, `azurerm`, …, or `local` with an absolute path)"
@@ -108,11 +107,9 @@ def _local(view: RepoView, key: ProjectKey) -> Found:
 
 def _committed(view: RepoView, key: ProjectKey) -> Found:
     prefix = "" if key.dir == "." else key.dir + "/"
-    for path in view.tree:
+    for path in view.below({key.dir}):
         name = path.removeprefix(prefix)
-        if path.startswith(prefix) and (
-            ("/" not in name and name.endswith(".tfstate")) or name.startswith("terraform.tfstate.d/")
-        ):
+        if ("/" not in name and name.endswith(".tfstate")) or name.startswith("terraform.tfstate.d/"):
             yield (
                 f"`{path}` is a state file in the repository, which Terraform would take for the present state.",
                 f"Move the state to the backend (`terraform init -migrate-state`) and `git rm {path}`.",
@@ -129,7 +126,7 @@ def _outside(view: RepoView, dirs: frozenset[str]) -> Found:
 
 
 def _links(view: RepoView, takes: Callable[[str], bool]) -> Found:
-    for path, target in sorted(escaping_links(view.links).items()):
+    for path, target in sorted(view.escaping.items()):
         if takes(path):
             yield (
                 f"`{path}` is a symbolic link to `{target}`, which is not in the repository.",

@@ -48,15 +48,15 @@ def said(text: bytes) -> Said:
     collapsed = here
     for _ in range(_NESTED):
         collapsed = _COMPUTED.sub(ANYTHING, collapsed)
-    paths = {piece for piece in _pieces(here) if "/" in piece or "." in piece}
-    paths |= {piece for piece in _pieces(collapsed) if _WILD.search(piece)}
+    paths = {piece for piece in pieces(here) if "/" in piece or "." in piece}
+    paths |= {piece for piece in pieces(collapsed) if _WILD.search(piece)}
     words: set[str] = set()
     for quoted in _QUOTED.findall(here):
-        pieces = [*_pieces(quoted)]
-        if len(pieces) == 1:
-            paths |= {*pieces}
+        parts = [*pieces(quoted)]
+        if len(parts) == 1:
+            paths |= {*parts}
         else:
-            words |= {piece for piece in pieces if "/" not in piece and "." not in piece}
+            words |= {piece for piece in parts if "/" not in piece and "." not in piece}
             paths |= {quoted} if "/" in quoted or "." in quoted else set()
     return Said(frozenset(paths), frozenset(words))
 
@@ -77,8 +77,16 @@ def is_pattern(piece: str) -> bool:
     return _WILD.search(piece) is not None
 
 
-def _pieces(text: str) -> Iterator[str]:
+def is_address(piece: str) -> bool:
+    """Whether it is what follows the scheme of an address, such as `s3://bucket/x`."""
+    return piece.startswith("//")
+
+
+def pieces(text: str) -> Iterator[str]:
+    """What stands between spaces, quotes and the like. An address is told with its `//`, and without."""
     for piece in _BETWEEN.split(text):
         tidy = piece.lstrip("/")
         if 0 < len(tidy) <= _LONGEST:
             yield tidy
+            if is_address(piece):
+                yield piece

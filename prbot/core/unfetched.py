@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from prbot.core.hcl import POINTER_BEGINS
-from prbot.core.inputs import input_paths
 from prbot.core.modules import RepoView
-from prbot.core.projects import Project, reads, standings
+from prbot.core.projects import Project, files_read, standings
 from prbot.core.refusals import USE_THE_FILE, Refusal, not_the_file
 from prbot.core.trees import LINK, SUBMODULE, is_within, parent
 
@@ -19,7 +18,7 @@ LARGEST_POINTER = 1024
 def content_needed(view: RepoView, projects: Collection[Project]) -> dict[str, str]:
     """The files that go into the plans of these projects: path to blob."""
     tree = view.tree
-    paths = {path for project in projects for path in input_paths(project, tree)}
+    paths = {path for project in projects for path in files_read(view, project)}
     return {path: tree[path].blob for path in sorted(paths) if tree[path].mode not in (LINK, SUBMODULE)}
 
 
@@ -45,7 +44,7 @@ def _missing(
                 f"`{path}` is a submodule, which is not fetched: `{name}` would be planned as if it were empty.",
                 "Bring its files into the repository, or name the module by its registry or Git address.",
             )
-    for path in filter(reads(project), sorted({*pointing, *filters})):
+    for path in sorted(files_read(view, project) & {*pointing, *filters}):
         if path in pointing:
             reason = f"{not_the_file(path)}: `{name}` would be planned with the pointer."
             yield reason, USE_THE_FILE

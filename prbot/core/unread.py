@@ -85,6 +85,7 @@ class _Files:
 
     def __init__(self, views: Sequence[RepoView]) -> None:
         self._views = views
+        self._roots = {root for view in views for root in view.roots}
         self._units: dict[str, _Unit] = {}
         for view in views:
             for path in view.tree:
@@ -106,10 +107,11 @@ class _Files:
         for project in selection.projects:
             found |= {refusal.dir: refusal for refusal in self.of(project.key.dir)}
         for path in sorted(changed):
-            if not is_prose(path) and (_whose(path) or not any(test(path) for test in takes)):
-                refusal = self._about(path)
-                if refusal is not None:
-                    found.setdefault(refusal.dir, refusal)
+            refusal = None if is_prose(path) else self._about(path)
+            if refusal is None or refusal.dir in found:
+                continue
+            if _whose(path) or not any(test(path) for test in takes):
+                found[refusal.dir] = refusal
         yield from found.values()
 
     def _about(self, path: str) -> Refusal | None:
@@ -124,13 +126,12 @@ class _Files:
             return Refusal(directory, f"{reason}nothing of it.", _LEAVE_OUT)
         if not self._units:
             return None
-        roots = {root for view in self._views for root in view.roots}
-        above = next((each for each in ancestry(directory) if each in self._units or each in roots), None)
+        above = next((each for each in ancestry(directory) if each in self._units or each in self._roots), None)
         if above in self._units:
             unit = self._units[str(above)]
             reason = f"`{path}` changed, in `{above}`, which holds `{unit.file}`, which is {unit.whose}; {_NOT_YET}"
             return Refusal(str(above), reason, _LEAVE_OUT)
-        if is_terraform_file(path, "opentofu") and directory not in roots:
+        if is_terraform_file(path, "opentofu") and directory not in self._roots:
             reason = (
                 f"`{directory}` changed, which no root module calls and Terragrunt's or Stacks' files may; prbot does "
                 "not read those yet, and plans nothing of it."

@@ -125,7 +125,7 @@ def _digest(services: Services, project: Project, change: gather.Change, plan: R
     version = services.engine.version()
     return input_digest(
         project,
-        change.after.tree,
+        change.after,
         engine_version=f"{version.product} {version.version}",
         extra_args=(plan.extra_args or ()) if plan else (),
     )

@@ -130,7 +130,7 @@ def _candidates(
         same = previous is not None and same_as[previous.head_sha]
         digest = input_digest(
             project,
-            change.after.tree,
+            change.after,
             engine_version=f"{version.product} {version.version}",
             extra_args=asked.command.extra_args if asked.command else (),
         )

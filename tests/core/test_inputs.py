@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prbot.core.ids import ProjectKey
-from prbot.core.inputs import input_digest, input_paths
-from prbot.core.projects import Project, project_at
+from prbot.core.inputs import input_digest
+from prbot.core.projects import Project, files_read, project_at
 from prbot.core.trees import TreeEntry
-from tests.core.repos import RESOURCE, call, root, tree_of, view_of
+from tests.core.repos import RESOURCE, call, root, view_of
 
 FILES = {
     "net/main.tf": root("net", call("../modules/x")),
@@ -25,7 +25,7 @@ NET = project_at(view_of(FILES), ProjectKey("acme/infra", "net"))
 
 
 def digest(files: Mapping[str, str] = FILES, project: Project = NET, **options: object) -> str:
-    return input_digest(project, tree_of(files), **{"engine_version": "terraform 1.11.4", **options})  # type: ignore[arg-type]
+    return input_digest(project, view_of(files), **{"engine_version": "terraform 1.11.4", **options})  # type: ignore[arg-type]
 
 
 def test_the_digest_has_the_form_that_seals_promise() -> None:
@@ -50,7 +50,7 @@ def test_each_file_of_the_project_and_its_modules_counts() -> None:
 
 def test_the_inputs_are_the_files_that_select_the_project() -> None:
     files = FILES | {"net/README.md": "x", "net/x.json": "x", "app/x.json": "x"}
-    assert input_paths(NET, tree_of(files)) == {
+    assert files_read(view_of(files), NET) == {
         "net/main.tf",
         "net/.terraform.lock.hcl",
         "net/env/default.tfvars",
@@ -65,9 +65,9 @@ def test_files_of_others_do_not_count() -> None:
 
 
 def test_a_file_made_executable_counts() -> None:
-    tree = dict(tree_of(FILES))
-    tree["net/main.tf"] = TreeEntry("100755", tree["net/main.tf"].blob)
-    assert input_digest(NET, tree, engine_version="terraform 1.11.4") != digest()
+    view, path = view_of(FILES), "net/main.tf"
+    executable = {**view.tree, path: TreeEntry("100755", view.tree[path].blob)}
+    assert input_digest(NET, replace(view, tree=executable), engine_version="terraform 1.11.4") != digest()
 
 
 def test_engine_arguments_workflow_workspace_and_var_files_count() -> None:

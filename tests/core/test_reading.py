@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prbot.core.dependencies import read_by, waiting
 from prbot.core.ids import ProjectKey
+from prbot.core.inputs import input_digest
 from prbot.core.projects import discover, project_at, reads
+from prbot.core.runs import RunStatus
 from prbot.core.strings import said
 from tests.core.repos import RESOURCE, call, root, view_of
 
@@ -183,12 +186,19 @@ def test_hostile_text_takes_no_time() -> None:
 
 
 def test_a_large_repository_takes_little_time() -> None:
-    read = 'locals {{\n  x = file("${{path.module}}/f/x{0}.json")\n}}\n'
+    read = 'locals {{\n  x = file("${{path.module}}/f/x{0}.json")\n  y = fileset(path.module, "f/**/*.json")\n}}\n'
     files = {f"m{n}/main.tf": RESOURCE + read.format(n) for n in range(60)}
     calls = "".join(call(f"../m{n}", f"m{n}") for n in range(60))
-    files |= {f"r{n}/main.tf": root(f"r{n}", calls) for n in range(200)}
-    view = view_of(files | {f"app/{n // 100}/{n}.py": str(n) for n in range(20_000)})
+    files |= {f"r{n}/main.tf": root(f"r{n}/x.tfstate", calls + read.format(n)) for n in range(300)}
+    files |= {f"r{n}/f/x{n}.json": str(n) for n in range(300)}
+    large = files | {f"app/{n // 100}/{n}.py": str(n) for n in range(20_000)}
+    changed = {path: f"{text}# changed\n" for path, text in large.items()}
+    before, after = view_of(large), view_of(changed)
     began = time.process_time()
-    projects = [project_at(view, ProjectKey("acme/infra", f"r{n}")) for n in range(200)]
-    assert time.process_time() - began < 5
-    assert len(projects[0].module_dirs) == 60
+    found = discover("acme/infra", before, after, frozenset(large)).projects
+    for each in found:
+        input_digest(each, after, engine_version="terraform 1.11.4")
+    status = {each.key: RunStatus.WAITING for each in found}
+    assert waiting(read_by(after, found), status) == {each.key: () for each in found}
+    assert time.process_time() - began < 15
+    assert len(found[0].module_dirs) == 60
