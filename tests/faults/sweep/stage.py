@@ -125,6 +125,7 @@ class Worker:
         self._go = begin
         self.pid = os.fork()
         self._ended: int | None = None
+        self._told = False
         if self.pid == 0:
             os.close(begin)
             if hasty:
@@ -134,6 +135,7 @@ class Worker:
 
     def go(self) -> None:
         os.write(self._go, b"!")
+        self._told = True
 
     def ended(self) -> bool:
         if self._ended is None:
@@ -145,6 +147,8 @@ class Worker:
     def end(self, seconds: float = 30.0) -> int | None:
         """SIGTERM, and its exit code; None if it had to be killed."""
         deadline = time.monotonic() + seconds
+        if not self._told:
+            os.close(self._go)  # it reads its end, and goes
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGTERM)
         while not self.ended():
