@@ -17,13 +17,13 @@ from prbot.core.decision import ApplyDecision, decide_apply
 from prbot.core.gate_facts import GateFacts, facts_digest
 from prbot.core.gates import GateReport, evaluate
 from prbot.core.plans import CanonicalPlan
-from prbot.core.pulls import Pull
 from prbot.core.runs import Goal, RunStatus
 from prbot.core.states import elsewhere
 from prbot.flows import gather, reviewed
 from prbot.flows.apply_ends import Outcome, applied, begun_anew, converged, ended, state_moved, tell_of
 from prbot.flows.approved import Reference, reference_of
 from prbot.flows.nudge import report_soon
+from prbot.flows.patience import patiently
 from prbot.flows.services import Services
 from prbot.flows.steps import Bench, Made, StepFailed, against, bench, differences_of, seal_of
 from prbot.ports import Unavailable
@@ -43,17 +43,14 @@ def execute(services: Services, run_id: str, held: slots.Held) -> None:
         row = tx.get_one(PullRow, (run.repo, run.pull))
     try:
         reference = reference_of(services, run)
-        pull = services.forge.pull(run.pull_key)
-        base = gather.fetched(services, pull, [run.head_sha, run.base_sha])
-        phase = _phase(services, pull, base, run, reference)
+        phase = patiently(services, run.id, lambda: _phase(services, run, reference))
         with bench(services, run, row, phase, services.rules.now) as work:
             _put_lock_file_back(work, reference.run)
             made = work.plan()
             if not made.summary.applyable:
                 ended(services, run, held, Outcome(RunStatus.NO_CHANGES, made=made, plan_key=_kept(work, made)))
                 return
-            pull = services.forge.pull(run.pull_key)  # again: the base may have been turned back while it was planned
-            facts = _facts(services, pull, gather.fetched(services, pull), run)
+            facts = patiently(services, run.id, lambda: _facts(services, run))
             report = evaluate(facts)
             decision = _decide(services, run, reference, made, facts, report)
             if decision.action == "apply" and phase == "plan":  # its gates were met only just now
@@ -86,15 +83,17 @@ def _kept(work: Bench, made: Made) -> str:
     return "" if work.run.reference == work.run.id else work.keep(made)
 
 
-def _phase(services: Services, pull: Pull, base: str, run: Run, reference: Reference) -> Phase:
+def _phase(services: Services, run: Run, reference: Reference) -> Phase:
     """Apply credentials are for what may be applied. What somebody merged past the gates is planned as it would be
     before the merge: enough to show what waits for an approval."""
-    if reference.plan is None:
-        return "plan"
-    return "apply" if evaluate(_facts(services, pull, base, run)).may_apply else "plan"
+    facts = _facts(services, run)
+    return "apply" if reference.plan is not None and evaluate(facts).may_apply else "plan"
 
 
-def _facts(services: Services, pull: Pull, base: str, run: Run) -> GateFacts:
+def _facts(services: Services, run: Run) -> GateFacts:
+    """What is so at this moment: asked before the plan, and again after it, as much may have changed."""
+    pull = services.forge.pull(run.pull_key)
+    base = gather.fetched(services, pull, [run.head_sha, run.base_sha])
     on_base = services.git.is_ancestor(pull.repo, run.commit, base)
     return gather.gate_facts(services, pull, base, merge_on_base=on_base, only=run.project)
 

@@ -39,6 +39,7 @@ def send_all(services: Services, pull: PullKey) -> Transient | None:
         now = services.clock.now()
         todo = [post for post in posts.of_pull(tx, pull) if posts.unsent(post, now)]
         doubtful = {_name(each) for each in todo if each.kind == posts.COMMENT and _is_doubtful(each)}
+        refused = {_name(each) for each in todo if each.kind == posts.COMMENT and each.failure}
         for post in todo:
             post.sending_since = post.sending_since or now
             tx.add(post)
@@ -57,6 +58,11 @@ def send_all(services: Services, pull: PullKey) -> Transient | None:
                 break
     with services.db.write() as tx:
         again = posts.next_due(tx, pull)
+        if any(
+            post.kind == posts.COMMENT and _name(post) in refused and posts.stands(post)
+            for post in posts.of_pull(tx, pull)
+        ):
+            report_soon(services, tx, pull)  # what was held back until it stood is green now
         if again is not None:
             report_soon(services, tx, pull, at=again)
     return problems[0] if problems else None

@@ -24,6 +24,7 @@ from prbot.core.states import Against, Places
 from prbot.disk import remove
 from prbot.flows import gather
 from prbot.flows.given import for_init, given_for, in_place, masking
+from prbot.flows.patience import patiently
 from prbot.flows.services import Services
 from prbot.ports import Allowance, Given, Limits, OnLine, Site, StepResult
 from prbot.store.outputs import OutputSink
@@ -206,7 +207,7 @@ def bench(services: Services, run: Run, pull: PullRow, phase: Phase, book: RuleS
     rules = book.of(run.repo)
     owner = owner or run.id
     commits = [run.head_sha, run.base_sha] if run.goal is Goal.PLAN else [run.commit]
-    gather.fetch(services, pull.repository, commits)
+    patiently(services, run.id, lambda: gather.fetch(services, pull.repository, commits))
     if run.goal is Goal.PLAN:  # nobody pushed this commit: it is made again where another worker made it
         services.git.merge(pull.repository, run.base_sha, run.head_sha)
     given = given_for(services, run, phase, book)

@@ -99,7 +99,7 @@ def differences(good: End, now: End, doing: Doing = Doing.NOTHING) -> list[str]:
 def explained(good: End, now: End) -> bool:
     """Whether an end that is not the good one says so where people look: in a comment, or by a status with a reason."""
     for name, what in now.seen.items():
-        if name.startswith("comments") and len(what) > len(good.seen.get(name, ())):
+        if name.startswith("comments") and set(what) - set(good.seen.get(name, ())):
             return True
         if name.startswith("statuses"):
             told = {(part, context): said for part, each in what.items() for context, said in each.items()}
