@@ -8,21 +8,20 @@ from sqlmodel import Session
 
 from prbot.audit.entries import PRBOT, Actor
 from prbot.core import dependencies, locks
-from prbot.core.ids import ProjectKey
 from prbot.core.inputs import input_digest
 from prbot.core.projects import Project, project_at
 from prbot.core.pulls import Pull
 from prbot.core.runs import Goal, RunStatus
 from prbot.core.unplanned import narrowing
-from prbot.flows import gather, orphans
+from prbot.flows import gather, orphans, others
 from prbot.flows.admission import admit_runs
-from prbot.flows.locks import claim, give_up, plans_of
+from prbot.flows.locks import claim, give_up
 from prbot.flows.merge_turn import let_earlier_go_first
-from prbot.flows.nudge import look_at, report_soon
+from prbot.flows.nudge import report_soon
 from prbot.flows.plan import supersede
 from prbot.flows.services import Services
 from prbot.ports import Merged, Transient
-from prbot.store import inbox, runs
+from prbot.store import runs
 from prbot.store.orphans import of as is_orphaned
 from prbot.store.tables import Operation, PullRow, Run
 
@@ -50,13 +49,16 @@ def merged(services: Services, pull: Pull) -> None:
     refused = gather.refused(services, pull.repo, change.after, planned, workspace_named=True)
     projects |= {project.key: project for project in planned if project.key not in refused}
     reads = dependencies.read_by(change.after, projects.values())
+    concerned = others.newly_concerned(services, pull, change)
     position = services.git.first_parent_position(pull.repo, merge_sha)
     with services.db.write() as tx:
         supersede_open_plans(services, tx, pull)
         changed = [
             key
             for key, each in projects.items()
-            if _needs_apply(services, plans.get(key), each, change, pull) or is_orphaned(tx, key)
+            if _needs_apply(services, plans.get(key), each, change, pull)
+            or is_orphaned(tx, key)
+            or any(run.pull != pull.key.number for run in runs.unapplied(tx, key))
         ]
         needed = {key: projects[key] for key in dependencies.with_readers(changed, reads)}
         for key in plans.keys() - needed.keys():
@@ -72,7 +74,7 @@ def merged(services: Services, pull: Pull) -> None:
         removed = orphans.with_what_stays(tx, pull.key.repo, change.selection).orphans
         orphans.left_behind(services, tx, pull, change, removed)
         tx.flush()
-        _plan_others_anew(services, tx, pull, set(needed))
+        others.plan_anew(services, tx, pull, needed, concerned)
         admit_runs(services, tx)
         report_soon(services, tx, pull.key)
 
@@ -113,10 +115,11 @@ def base_before_merge(services: Services, pull: Pull, merge_sha: str) -> str:
 
 
 def _needs_apply(services: Services, plan: Run | None, project: Project, change: gather.Change, pull: Pull) -> bool:
-    """Everything does, but what was planned whole at this head, had nothing to do, and reads what it read then."""
+    """Everything does, but what was planned whole at this head, had nothing to do, and reads what it read then. What
+    stood before it at that time may have been applied since, and left it something."""
     if plan is None or plan.status is not RunStatus.NO_CHANGES or plan.head_sha != pull.head_sha:
         return True
-    if narrowing(plan.extra_args or ()):
+    if plan.speculative or narrowing(plan.extra_args or ()):
         return True
     return plan.input_digest != _digest(services, project, change, plan)
 
@@ -185,11 +188,3 @@ def _add_run(
     )
     tx.add(run)
     return run
-
-
-def _plan_others_anew(services: Services, tx: Session, pull: Pull, projects: set[ProjectKey]) -> None:
-    """Open pull requests that plan the same projects stand on another base now, whether or not they wait for a lock."""
-    for other in {number for key in projects for number in plans_of(tx, key)} - {pull.key.number}:
-        key = type(pull.key)(pull.key.repo, other)
-        inbox.put_own(tx, inbox.BASE_MOVED, key, event_id=services.new_id(), now=services.clock.now())
-        look_at(services, tx, key)

@@ -18,7 +18,7 @@ from prbot.core.missed import Standing, is_behind, standing
 from prbot.core.pulls import Pull
 from prbot.core.retries import is_due, next_try
 from prbot.core.runs import Goal, RunStatus
-from prbot.flows import approved, checks, commands, given_up, merges, plan, queued, sharing, strangers
+from prbot.flows import approved, checks, commands, gather, given_up, merges, plan, queued, sharing, strangers
 from prbot.flows.admission import admit_runs
 from prbot.flows.asks import Ask
 from prbot.flows.locks import claimed_by, give_up
@@ -278,8 +278,11 @@ def _own(services: Services, pull: Pull, row: InboxEvent) -> None:
     if pull.state != "open" or not governed(services.rules(pull.key.repo), pull):
         return
     with services.db.read() as tx:
+        looked = any(each.goal is Goal.PLAN for each in runs.operations(tx, pull.key))
+        affected = gather.affected(tx, pull.key)
         newest = runs.newest(runs.of_pull(tx, pull.key, Goal.PLAN))
-    if not newest or all(run.status is RunStatus.CANCELLED for run in newest.values()):
+    put_aside = bool(affected) and all(run.status is RunStatus.CANCELLED for run in newest.values())
+    if not looked or put_aside:
         return
     if strangers.may_run(services, pull):
         plan.start(services, pull, plan.Asked(row.kind, PRBOT))
