@@ -246,8 +246,8 @@ class Git(Protocol):
         """How many commits there are from the root to `commit` by first parents: orders the merges of one branch."""
         ...
 
-    def first_parents(self, repo: Repo, since: str, until: str) -> list[str]:
-        """The commits after `since` up to and with `until` along first parents, oldest first."""
+    def first_parents(self, repo: Repo, since: str | None, until: str) -> list[str]:
+        """The commits after `since` (from the root on) up to and with `until` along first parents, oldest first."""
         ...
 
     def checkout(self, repo: Repo, commit: str, *, owner: str) -> AbstractContextManager[Path]:

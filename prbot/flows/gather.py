@@ -110,6 +110,15 @@ def not_in_checkout(
     return {key: refusal for key, refusal in found if refusal is not None}
 
 
+def is_there(services: Services, repo: Repo, commit: str) -> bool:
+    """Bring a commit into the mirror, if it is to be had anywhere: no branch may hold it any more."""
+    try:
+        fetch(services, repo, [commit])
+    except (NotFound, Conflict):
+        return False
+    return True
+
+
 def same_on_base(services: Services, pull: Pull, base: str, earlier_head: str, merged: Merged) -> bool:
     """Whether `earlier_head`, merged into `base`, gives every file that `merged` has: the pull request's own diff is
     then the same as it was (docs/adr/0002). An earlier head that is to be had nowhere any more may differ."""

@@ -19,6 +19,7 @@ from prbot.flows.locks import claim, give_up
 from prbot.flows.merge_turn import let_earlier_go_first
 from prbot.flows.nudge import report_soon
 from prbot.flows.plan import supersede
+from prbot.flows.reviewed import was_approved
 from prbot.flows.services import Services
 from prbot.ports import Merged, Transient
 from prbot.store import runs
@@ -37,6 +38,7 @@ def merged(services: Services, pull: Pull) -> None:
     gather.fetched(services, pull)
     before = base_before_merge(services, pull, merge_sha)
     let_earlier_go_first(services, pull, before)
+    approved = was_approved(services, pull, before, merge_sha)
     change = gather.change_between(services, pull.repo, before, merge_sha)
     with services.db.read() as tx:
         plans = runs.newest(runs.of_pull(tx, pull.key, Goal.PLAN))
@@ -64,6 +66,7 @@ def merged(services: Services, pull: Pull) -> None:
         for key in plans.keys() - needed.keys():
             give_up(services, tx, key, pull.key.number)
         operation = _operation(services, pull, before, "merge", PRBOT)
+        operation.reviewed = approved
         operation.refusals = [asdict(each) for each in change.selection.refusing(refused).refusals]
         tx.add(operation)  # also without runs: that there is nothing to apply was found, and is on record
         tx.flush()
@@ -94,24 +97,31 @@ def base_before_merge(services: Services, pull: Pull, merge_sha: str) -> str:
     that tree from the one before it as well. Where none does, what was merged is not what was reviewed, and the largest
     step there can be leaves nothing of it out.
     """
-    git, since = services.git, pull.base_sha
-    with services.db.read() as tx:
-        row = tx.get(PullRow, (pull.key.repo, pull.key.number))
-    if row is not None and row.base_sha and git.is_ancestor(pull.repo, row.base_sha, merge_sha):
-        since = row.base_sha
-    line = [since, *git.first_parents(pull.repo, since, merge_sha)]
-    if len(line) < 2:
-        return since
-    head, came = pull.head_sha, git.is_ancestor(pull.repo, pull.head_sha, merge_sha)
+    git, head, since = services.git, pull.head_sha, _known_base(services, pull, merge_sha)
+    line = [*([since] if since else []), *git.first_parents(pull.repo, since, merge_sha)]
+    came = git.is_ancestor(pull.repo, head, merge_sha)
     if came and merge_sha != head and not git.is_ancestor(pull.repo, head, line[-2]):
         return line[-2]
+    new = line[1:] if came else git.first_parents(pull.repo, head, merge_sha)  # what the head holds was there before
     tree = git.tree_id(pull.repo, merge_sha)
-    steps = range(max(1, min(pull.commits, len(line) - 1)), 0, -1)
+    steps = range(max(1, min(pull.commits, len(new), len(line) - 1)), 0, -1)
     for back in steps:
         result = git.merge(pull.repo, line[-1 - back], head)
         if isinstance(result, Merged) and result.tree == tree:
             return line[-1 - back]
     return line[-1 - steps.start]
+
+
+def _known_base(services: Services, pull: Pull, merge_sha: str) -> str | None:
+    """A commit of the base branch from before the merge, by what the forge said; None where that does not hold it: the
+    branch was rewritten, or what was read came after the merge."""
+    with services.db.read() as tx:
+        row = tx.get(PullRow, (pull.key.repo, pull.key.number))
+    for base in (row.base_sha if row is not None else "", pull.base_sha):
+        there = base and base != merge_sha and gather.is_there(services, pull.repo, base)
+        if there and services.git.is_ancestor(pull.repo, base, merge_sha):
+            return base
+    return None
 
 
 def _needs_apply(services: Services, plan: Run | None, project: Project, change: gather.Change, pull: Pull) -> bool:

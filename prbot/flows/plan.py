@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import structlog
@@ -117,17 +117,19 @@ def _candidates(
     services: Services, pull: Pull, asked: Asked, change: gather.Change, merged: Merged, projects: Sequence[Project]
 ) -> Iterator[Candidate]:
     with services.db.read() as tx:
-        last = {run.project: run for run in runs.of_pull(tx, pull.key, Goal.PLAN) if run.fingerprint}
+        every = {run.id: run for run in runs.of_pull(tx, pull.key, Goal.PLAN) if run.fingerprint}
+    last = {run.project: run for run in every.values()}
+    heads = {key: _heads(run, every) for key, run in last.items()}
     version = services.engine.version()
     known = {each.key: each for each in (*change.selection.projects, *projects)}
     reads = dependencies.read_by(change.after, known.values())
     same_as = {
         head: gather.same_on_base(services, pull, change.base_sha, head, merged)
-        for head in {last[project.key].head_sha for project in projects if project.key in last}
+        for head in {head for project in projects for head in heads.get(project.key, ())}
     }
     for project in projects:
         previous = last.get(project.key)
-        same = previous is not None and same_as[previous.head_sha]
+        same = all(same_as[head] for head in heads.get(project.key, ()))
         digest = input_digest(
             project,
             change.after,
@@ -138,6 +140,16 @@ def _candidates(
         with services.db.read() as tx:
             places = orphans.places(tx, change, project.key)
         yield Candidate(project, digest, carries, reads[project.key], places)
+
+
+def _heads(run: Run, every: Mapping[str, Run]) -> set[str]:
+    """The head of a plan, and those of all whose approvals it carries: each gave the same as the next one on the base
+    of its time, and need not on another."""
+    heads, link = set(), every.get(run.id)
+    while link is not None:
+        heads.add(link.head_sha)
+        link = every.get(link.carries or "")
+    return heads
 
 
 def keep_pusher(services: Services, pull: Pull) -> None:

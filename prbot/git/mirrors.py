@@ -208,9 +208,10 @@ class GitMirrors:
         """See prbot.ports.Git."""
         return int(self._run(["rev-list", "--first-parent", "--count", commit_id(commit)], self._mirror(repo)).text)
 
-    def first_parents(self, repo: Repo, since: str, until: str) -> list[str]:
+    def first_parents(self, repo: Repo, since: str | None, until: str) -> list[str]:
         """See prbot.ports.Git."""
-        args = ["rev-list", "--first-parent", "--reverse", commit_id(until), f"^{commit_id(since)}"]
+        args = ["rev-list", "--first-parent", "--reverse", commit_id(until)]
+        args += [f"^{commit_id(since)}"] if since else []
         return self._run(args, self._mirror(repo)).text.split()
 
     # -- on disk ------------------------------------------------------------------------------------------------------

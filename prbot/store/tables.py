@@ -160,6 +160,8 @@ class Operation(SQLModel, table=True):
     """The files that do not merge; the operation has no runs then."""
     refusals: list[dict[str, Any]] = _json()
     orphans: list[dict[str, Any]] = _json()
+    reviewed: bool = False
+    """Of a merge: everything that it changes was approved before, and it holds nothing else."""
     notes: list[str] = _json()
     """What else its comment tells of the whole pull request, as sentences."""
     comment_key: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,14 +56,15 @@ def test_what_a_failed_apply_left_to_do_is_retried_within_what_was_approved() ->
 # -- what was reviewed ------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("status", [*RunStatus])
 def test_only_what_came_to_its_end_reviewed_anything(status: RunStatus) -> None:
-    merge = Merge(4, frozenset({"1" * 40, "2" * 40}), {APP: status})
+    merge = Merge(4, frozenset({"1" * 40, "2" * 40}), {APP: status}, approved=True)
     found = unreviewed(["1" * 40, "2" * 40], [merge], NET)
     assert (found == ()) is (status in (RunStatus.APPLIED, RunStatus.NO_CHANGES))
+    assert len(unreviewed(["1" * 40, "2" * 40], [replace(merge, approved=False)], NET)) == 2
 
 
 def test_a_merge_that_had_nothing_to_apply_counts_and_a_commit_that_nothing_brought_does_not() -> None:
     docs, direct = "1" * 40, "2" * 40
-    found = unreviewed([docs, direct], [Merge(4, frozenset({docs}), {})], NET)
+    found = unreviewed([docs, direct], [Merge(4, frozenset({docs}), {}, approved=True)], NET)
     assert [each.commit for each in found] == [direct]
 
 
@@ -70,6 +72,8 @@ def test_what_was_applied_to_this_project_is_reviewed_for_it_and_not_for_others(
     merge = Merge(4, frozenset({"1" * 40}), {NET: RunStatus.APPLIED, APP: RunStatus.HELD})
     assert unreviewed(["1" * 40], [merge], NET) == ()
     assert [each.merge for each in unreviewed(["1" * 40], [merge], APP)] == [merge]
+    same_commit = Merge(3, frozenset({"1" * 40}), {})
+    assert unreviewed(["1" * 40], [same_commit, merge], NET) == ()
 
 
 def test_the_reason_names_commits_and_whose_they_are() -> None:
@@ -79,6 +83,8 @@ def test_the_reason_names_commits_and_whose_they_are() -> None:
         "Since the approved plan was made, main changed what this project reads, without a review: "
         "1111111 by Bo; 2222222, of #4, which is awaiting approval and discarded."
     )
+    idle = unreviewed(["3" * 40], [Merge(5, frozenset({"3" * 40}), {NET: RunStatus.NO_CHANGES})], NET)
+    assert base_moved("main", idle, {}).endswith(" without a review: 3333333, of #5, which nobody had approved.")
     many = unreviewed([str(number) * 40 for number in range(1, 9)], [], NET)
     assert base_moved("main", many, {}).endswith("review: 1111111; 2222222; 3333333; 4444444; 5555555; 3 more.")
     assert other_content("main", "9" * 40, "1" * 40, "Al") == (

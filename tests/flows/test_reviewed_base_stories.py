@@ -8,7 +8,8 @@ import pytest
 
 from prbot.core.runs import RunStatus
 from prbot.sandbox.acts import pulls as acts
-from prbot.sandbox.gitrepos import NewCommit
+from prbot.sandbox.acts.pushes import RefChange, move_branch
+from prbot.sandbox.gitrepos import Files, NewCommit
 from prbot.sandbox.pullrequest import SandboxPull
 from prbot.sandbox.repository import SandboxRepo
 from tests.flows.app import Story, tf
@@ -42,6 +43,18 @@ def merged_once(make: Any, evil: Any) -> Any:
         return str(evil(repo, pull, base, make(hub, repo, pull, base, by, method)))
 
     return made
+
+
+def other_content(files: Files) -> Any:
+    """Put other files into the very commit that a merge makes."""
+
+    def evil(repo: Any, pull: Any, base: str, merged: str) -> str:
+        made = repo.git.info(merged)
+        changed = repo.git.commit("refs/heads/aside", files, NewCommit("x", made.author, made.author), merged)
+        tree = repo.git.info(changed).tree
+        return str(repo.git.commit_tree(tree, made.parents, NewCommit("Merge", made.author, made.author)))
+
+    return evil
 
 
 def newest(app: Story, pull: SandboxPull) -> Any:
@@ -93,20 +106,11 @@ def test_who_approves_again_after_the_push_has_seen_the_plan_on_it(app: Story) -
 
 @pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
 def test_what_a_merge_holds_besides_is_held(app: Story, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    def evil(repo: Any, pull: Any, base: str, merged: str) -> str:
-        """Another script, in the very commit that the merge makes."""
-        who = repo.git.info(merged).author
-        changed = repo.git.commit(
-            "refs/heads/aside", {STEPS: "exit 0 # sneaked in\n"}, NewCommit("x", who, who), merged
-        )
-        tree = repo.git._git("rev-parse", f"{changed}^{{tree}}").strip()
-        parents = [base, pull.head_sha] if method == "merge" else [base]
-        return str(repo.git.commit_tree(tree, parents, NewCommit("Merge", who, who)))
-
     infra = with_script(app)
     pull = opened(app, infra, "one", "al")
     pull.approve(by="bo")
     app.settle()
+    evil = other_content({STEPS: "exit 0 # sneaked in\n"})
     monkeypatch.setattr(acts, "_merged_commit", merged_once(acts._merged_commit, evil))
     merge = pull.merge(by="mo", method=method)
     app.settle()
@@ -157,12 +161,66 @@ def test_what_others_had_reviewed_and_applied_or_had_nothing_to_apply_for_asks_n
     idle = infra.open_pull(by="bo", files={STEPS: "exit 0 # as bo likes it still\n"})
     app.settle()
     assert app.runs(idle)[-1].status == RunStatus.NO_CHANGES
+    idle.approve(by="al")
+    app.settle()
     idle.merge(by="bo")
     app.settle()
     assert app.runs(idle, "apply") == []
     first.merge(by="al")
     app.settle()
     assert infra.state("net") == {"one": "made", "two": "made"}
+
+
+@pytest.mark.parametrize("by_merge", [False, True], ids=["unapproved", "in the merge commit"])
+def test_what_nobody_approved_reviewed_nothing_also_where_it_had_nothing_to_apply(
+    app: Story, monkeypatch: pytest.MonkeyPatch, by_merge: bool
+) -> None:
+    """A script alone plans without changes, or belongs to no project yet: no apply of it ever asks for an approval."""
+    infra = with_script(app)
+    infra.commit("main", {"scripts/a.sh": "exit 0\n"}, by="root")
+    first = opened(app, infra, "one", "al", **{"net/two.tf": scripted("", "two").replace("./steps", "../scripts/a")})
+    first.approve(by="bo")
+    app.settle()
+    brought = []
+    for path in (STEPS, "scripts/a.sh"):
+        evil = {path: "exit 0 # as al likes it\n"}
+        idle = infra.open_pull(by="al", files={f"{path}.txt": "words\n"} if by_merge else evil)
+        app.settle()
+        with monkeypatch.context() as patched:
+            if by_merge:
+                idle.approve(by="bo")
+                app.settle()
+                patched.setattr(acts, "_merged_commit", merged_once(acts._merged_commit, other_content(evil)))
+            brought.append(f"{idle.merge(by='al')[:7]} by al, of #{idle.number}, which nobody had approved")
+            app.settle()
+        assert [run.status for run in app.runs(idle, "apply")] in ([], [RunStatus.NO_CHANGES])
+    first.merge(by="al")
+    app.settle()
+    run = newest(app, first)
+    assert run.status == RunStatus.HELD
+    assert run.error.endswith(f" without a review: {'; '.join(brought)}.")
+    assert infra.state("net") == {}
+
+
+def test_a_base_that_is_set_back_after_the_review_is_held(app: Story) -> None:
+    infra = with_script(app)
+    before = infra.head()
+    pull = infra.open_pull(by="al", files={"net/one.tf": scripted("", "one")})
+    infra.commit("main", {STEPS: "exit 0 # mended\n"}, by="root")
+    app.settle()
+    pull.comment(by="al", body="prbot plan")
+    app.settle()
+    pull.approve(by="bo")
+    app.settle()
+    move_branch(infra.world.hub, infra.data, RefChange("main", infra.head(), before, "force_push"), "al")
+    pull.merge(by="al")
+    app.settle()
+    run = newest(app, pull)
+    assert run.status == RunStatus.HELD
+    assert run.error.endswith(
+        " Since the approved plan was made, main was set back or rewritten, which changed what this project reads."
+    )
+    assert infra.state("net") == {}
 
 
 def test_every_project_of_a_merge_that_was_never_planned_gets_a_run(

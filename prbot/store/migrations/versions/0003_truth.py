@@ -30,13 +30,17 @@ def _word(name: str) -> sa.Column[Any]:
     return sa.Column(name, _TEXT, nullable=False, server_default="")
 
 
+def _flag(name: str) -> sa.Column[Any]:
+    return sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false())
+
+
 def _list(name: str) -> sa.Column[Any]:
     return sa.Column(name, sa.JSON(), nullable=True)
 
 
 _ADDED = {
     "prbot_inbox": (_count("attempts"), _when("retry_at")),
-    "prbot_operation": (_word("base_branch"), _list("notes"), _when("shown_at")),
+    "prbot_operation": (_word("base_branch"), _flag("reviewed"), _list("notes"), _when("shown_at")),
     "prbot_run": (
         _when("applying_at"),
         _count("stale_tries"),
