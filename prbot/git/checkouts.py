@@ -1,4 +1,4 @@
-"""Working trees: made for one owner, gone afterwards, and swept up when their owner died."""
+"""Checkouts: made for one owner, gone afterwards, and swept up when their owner died."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from pathlib import Path
 from prbot.disk import remove
 from prbot.git.places import Places
 from prbot.git.process import GitProgram
-from prbot.ports import Unavailable
 
 
 @dataclass(frozen=True, slots=True)
 class Checkouts:
-    """Worktrees of the mirrors. No hook runs, and no filter does: git knows no configuration that defines one."""
+    """Repositories of their own that borrow a mirror's objects, so that the mirror knows nothing of them: a fetch
+    follows what each worktree that git keeps a note of stands at, and fails at one that is just being made, or whose
+    making was killed.
+
+    No hook runs, and no filter does: git knows no configuration that defines one.
+    """
 
     places: Places
     program: GitProgram
@@ -26,27 +30,22 @@ class Checkouts:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove(path)
         try:
-            with self.places.locked(mirror, "checkouts", self.program.timeout):
-                add = ["worktree", "add", "--quiet", "--force", "--detach", str(path), commit]
-                self.program.run(add, mirror)
+            self.program.run(["init", "--quiet", "--template=", "--initial-branch=prbot", str(path)])
+            borrowed = path / ".git/objects/info"
+            borrowed.mkdir(exist_ok=True)
+            (borrowed / "alternates").write_text(f"{mirror}/objects\n")
+            self.program.run(
+                [f"--work-tree={path}", "checkout", "--quiet", "--force", "--detach", commit], path / ".git"
+            )
             yield path
         finally:
             remove(path)
-            self._forget_removed(mirror)
 
     def sweep(self, alive: Collection[str]) -> None:
-        """Remove the checkouts of owners that are not `alive`."""
+        """Remove the checkouts of owners that are not `alive`, and what earlier versions noted of theirs in mirrors."""
         if self.places.checkouts.is_dir():
             for path in self.places.checkouts.iterdir():
                 if path.name not in alive:
                     remove(path)
         for mirror in self.places.mirrors():
-            self._forget_removed(mirror)
-
-    def _forget_removed(self, mirror: Path) -> None:
-        """Drop git's notes of worktrees that are gone. Leaving them costs a few bytes until the next time."""
-        try:
-            with self.places.locked(mirror, "checkouts", self.program.timeout):
-                self.program.run(["worktree", "prune", "--expire=now"], mirror)
-        except Unavailable:
-            return
+            remove(mirror / "worktrees")

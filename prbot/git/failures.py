@@ -37,7 +37,7 @@ _KINDS: tuple[tuple[type[Unavailable], re.Pattern[str]], ...] = (
             r"couldn't find remote ref|no such remote ref|not our ref|did not send all necessary objects|"
             r"does not appear to be a git repository|unadvertised object|invalid reference|"
             r"[Nn]ot a valid (object|commit) name|bad object|bad revision|not a tree object|could not get object info|"
-            r"not something we can merge|Needed a single revision"
+            r"not something we can merge|reference is not a tree|Needed a single revision"
         ),
     ),
     (Conflict, re.compile(r"refusing to merge unrelated histories|transport '.*' not allowed")),

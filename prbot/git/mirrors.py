@@ -52,7 +52,7 @@ class GitMirrors:
         mirror = self._places.mirror(repo)
         if not named and not self._missing(mirror, wanted):
             return
-        with self._places.locked(mirror, "fetch", self._program.timeout):
+        with self._places.locked(mirror, self._program.timeout):
             self._make(mirror)
             try:
                 self._bring(mirror, wanted, named, Login(url, token))
@@ -228,10 +228,7 @@ class GitMirrors:
         self._checkouts.sweep(alive)
         for mirror in self._places.mirrors():
             try:
-                with (
-                    self._places.locked(mirror, "fetch", timeout=0),
-                    self._places.locked(mirror, "checkouts", timeout=0),
-                ):
+                with self._places.locked(mirror, timeout=0):
                     self._program.run(["gc", "--auto", "--quiet"], mirror)
             except Unavailable:
                 continue

@@ -2,7 +2,7 @@
 
 mirrors/<owner>/<name>.git    one bare repository each
 checkouts/<owner of the checkout>
-locks/<owner>/<name>.<what>.lock
+locks/<owner>/<name>.fetch.lock
 """
 
 from __future__ import annotations
@@ -14,15 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
 from prbot.core.ids import Repo
 from prbot.ports import Conflict, NotFound, Transient
-
-What = Literal["fetch", "checkouts"]
 
 _POLL = 0.01
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -57,12 +54,9 @@ class Places:
         return self.checkouts / owner
 
     @contextmanager
-    def locked(self, mirror: Path, what: What, timeout: float) -> Iterator[None]:
-        """Keep other threads and processes from changing a mirror. Transient when it takes longer than `timeout`.
-
-        Fetches and checkouts do not wait for each other: git keeps them apart, and a fetch waits for the network.
-        """
-        name = mirror.relative_to(self.root / "mirrors").with_suffix(f".{what}.lock")
+    def locked(self, mirror: Path, timeout: float) -> Iterator[None]:
+        """Keep other threads and processes from changing a mirror. Transient when it takes longer than `timeout`."""
+        name = mirror.relative_to(self.root / "mirrors").with_suffix(".fetch.lock")
         path = self.root / "locks" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path, timeout=timeout, poll_interval=_POLL)

@@ -108,7 +108,7 @@ class GitProgram:
         Raises one of Unavailable's kinds when it ends otherwise than with an exit code in `expect`, and Transient when
         it takes longer than `timeout`; the process and its children have been killed by then.
         """
-        doing = f"git {args[0]}"
+        doing = f"git {next(each for each in args if not each.startswith('-'))}"
         try:
             process = subprocess.Popen(
                 [self.binary, *args],

@@ -302,7 +302,7 @@ def test_threads_that_fetch_the_same_ask_once(mirrors: GitMirrors, origin: Origi
 def test_a_mirror_that_is_busy_for_too_long_is_transient(root: Path, origin: Origin) -> None:
     sha = origin.commit({"a": "1"})
     places = Places(root)
-    with places.locked(places.mirror(origin.repo), "fetch", 5), pytest.raises(Transient, match="busy"):
+    with places.locked(places.mirror(origin.repo), 5), pytest.raises(Transient, match="busy"):
         GitMirrors(root, timeout=0.2).fetch(origin.repo, shas=[sha], token=TOKEN)
 
 
