@@ -82,17 +82,21 @@ def _is_doubtful(post: Post) -> bool:
 
 def _find_written(services: Services, pull: PullKey, problems: list[Transient]) -> tuple[Found, bool]:
     """Comments that were written, though we never heard that they were; and whether we could look."""
-    found: Found = {}
     try:
-        me = services.forge.me()
-        for comment in services.forge.comments(pull):
-            mark = find_marker(comment.body)
-            if mark is not None and comment.user.casefold() == me.casefold():
-                found[mark.key, mark.part] = (comment.id, comment.updated_at)
+        return _written(services, pull), True
     except Unavailable as problem:
         problems.append(problem if isinstance(problem, Transient) else Transient(str(problem)))
         return {}, False
-    return found, True
+
+
+def _written(services: Services, pull: PullKey) -> Found:
+    """prbot's own comments in the conversation, by their hidden markers; the newest of each."""
+    me, found = services.forge.me(), Found()
+    for comment in services.forge.comments(pull):
+        mark = find_marker(comment.body)
+        if mark is not None and comment.user.casefold() == me.casefold():
+            found[mark.key, mark.part] = (comment.id, comment.updated_at)
+    return found
 
 
 def _send(services: Services, pull: PullKey, post: Post) -> None:
@@ -168,6 +172,11 @@ def _send_comment(services: Services, pull: PullKey, post: Post) -> Posted | Non
         try:
             return services.forge.edit_comment(pull.repo, post.external_id, post.body)
         except NotFound:
+            known, _ = _written(services, pull).get(_name(post), (None, None))
+            if known == post.external_id:
+                raise  # it is there all the same, and is edited a little later
+            if known is not None:
+                return services.forge.edit_comment(pull.repo, known, post.body)
             log.info("somebody deleted our comment; it is written again", repository=pull.repo, pull=pull.number)
     return services.forge.create_comment(pull, post.body)
 

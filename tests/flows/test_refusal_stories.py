@@ -197,3 +197,23 @@ def test_the_gate_that_cannot_be_read_keeps_no_answer_back_and_is_read_again(app
     pull.approve(by="bo")
     app.settle()
     assert pull.status("prbot/gate")["state"] == "success"
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("really", [False, True], ids=["not found once", "deleted"])
+def test_a_comment_that_is_not_found_is_written_again_only_if_it_is_gone(app: Story, really: bool) -> None:
+    infra = app.repo()
+    code = tf(infra.backend("net"), v=1)
+    pull = infra.open_pull(by="al", files={"net/main.tf": code})
+    app.settle()
+    (before,) = pull.comments()
+    if really:
+        pull.delete_comment(before.id, by="al")
+    else:
+        app.world.fail_next("edit_comment", 404)
+    pull.push(by="al", files={"net/main.tf": code + "\n"})
+    app.settle()
+    assert app.world.pending_faults == []
+    (after,) = pull.comments()
+    assert (after.id != before.id) is really
+    assert pull.head_sha[:7] in after.body
