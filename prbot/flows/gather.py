@@ -27,7 +27,7 @@ from prbot.flows.locks import queue_of
 from prbot.flows.services import Services
 from prbot.ports import Conflict, Denied, Merged, NotFound
 from prbot.store import runs
-from prbot.store.tables import Approval, PullRow, Run
+from prbot.store.tables import Approval, Operation, PullRow, Run
 
 
 # -- what changes -----------------------------------------------------------------------------------------------------
@@ -207,7 +207,10 @@ def _base_merges(services: Services, pull: Pull, commits: Sequence[Commit]) -> f
 def project_facts(tx: Session, pull: Pull) -> list[ProjectFacts]:
     """The projects that the pull request changes and that are neither applied nor given up."""
     every = runs.of_pull(tx, pull.key)
-    return [_facts_of(tx, every, run) for _, run in sorted(_concerned(tx, pull, every).items())]
+    by_project: dict[ProjectKey, list[Run]] = {}
+    for run in every:
+        by_project.setdefault(run.project, []).append(run)
+    return [_facts_of(tx, by_project[key], run) for key, run in sorted(_concerned(tx, pull, every).items())]
 
 
 def _concerned(tx: Session, pull: Pull, every: Sequence[Run]) -> dict[ProjectKey, Run]:
@@ -222,14 +225,14 @@ def _concerned(tx: Session, pull: Pull, every: Sequence[Run]) -> dict[ProjectKey
     return {project: run for project, run in (applies if begun else plans).items() if run.status not in done}
 
 
-def _facts_of(tx: Session, every: Sequence[Run], run: Run) -> ProjectFacts:
-    about = reference_of(every, run)
+def _facts_of(tx: Session, its_runs: Sequence[Run], run: Run) -> ProjectFacts:
+    about = reference_of(its_runs, run)
     has_plan = about is not None and about.fingerprint and run.status is not RunStatus.SUPERSEDED
     return ProjectFacts(
         project=run.project,
         status=run.status,
         plan=shown_plan(about) if about is not None and has_plan else None,
-        earlier={each.id: shown_plan(each) for each in every if each.project == run.project and each.fingerprint},
+        earlier={each.id: shown_plan(each) for each in its_runs if each.fingerprint},
         holder=locks.holder(queue_of(tx, run.project)),
         speculative=run.speculative,
         narrowed=narrowing(run.extra_args or ()),
@@ -271,13 +274,11 @@ def looked_at(tx: Session, pull: PullKey, head_sha: str, base_branch: str) -> Lo
 
 def affected(tx: Session, pull: PullKey) -> set[ProjectKey]:
     """The projects of the newest operation that looked at the whole pull request, and of those after it."""
-    found: set[ProjectKey] = set()
+    counting: list[Operation] = []
     for operation in runs.operations(tx, pull):
-        if operation.goal is not Goal.PLAN:
-            continue
-        projects = {run.project for run in runs.of_operation(tx, operation.id)}
-        found = projects if operation.whole else found | projects
-    return found
+        if operation.goal is Goal.PLAN:
+            counting = [operation] if operation.whole else [*counting, operation]
+    return {run.project for operation in counting for run in runs.of_operation(tx, operation.id)}
 
 
 def reference_of(every: Sequence[Run], run: Run) -> Run | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
+from sqlalchemy import func
 from sqlmodel import Session, col, or_, select
 
 from prbot.core.ids import ProjectKey, PullKey
@@ -60,14 +61,15 @@ def with_status(tx: Session, statuses: Collection[RunStatus]) -> Sequence[Run]:
 
 def unapplied(tx: Session, project: ProjectKey) -> list[Run]:
     """Apply runs of a project that are merged and neither applied nor given up, one a pull request, oldest first."""
-    query = select(Run).where(
+    last = select(func.max(Run.seq)).where(
         Run.repo == project.repo,
         Run.dir == project.dir,
         Run.workspace == project.workspace,
         Run.goal == Goal.APPLY,
+        Run.status != RunStatus.SUPERSEDED,
     )
-    last = {run.pull: run for run in tx.exec(query.order_by(col(Run.seq))) if run.status is not RunStatus.SUPERSEDED}
-    return [run for run in last.values() if run.status in BLOCKS_PROJECT]
+    query = select(Run).where(col(Run.seq).in_(last.group_by(col(Run.pull))), col(Run.status).in_(BLOCKS_PROJECT))
+    return list(tx.exec(query.order_by(col(Run.seq))))
 
 
 def tried_projects(tx: Session, repo: str) -> set[ProjectKey]:

@@ -180,6 +180,7 @@ class Run(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("operation", "dir", "workspace", name="prbot_run_once_an_operation"),
         Index("prbot_run_pull", "repo", "pull", "seq"),
+        Index("prbot_run_project", "repo", "dir", "workspace", "pull", "seq"),
         Index("prbot_run_seq", "seq", unique=True),
         Index("prbot_run_status", "status"),
         Index(

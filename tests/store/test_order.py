@@ -90,3 +90,12 @@ def test_rows_from_before_keep_their_order_and_new_ones_come_after_them(tmp_path
         assert [(each.id, each.seq) for each in runs.operations(tx, PULL)] == [("a", 1), ("b", 2), ("c", 3), ("0", 4)]
         assert [each.base_branch for each in runs.operations(tx, PULL)] == ["release"] * 3 + [""]
     db.close()
+
+
+def test_a_projects_history_is_found_by_an_index_of_its_own_however_many_runs_its_repository_has(db: Database) -> None:
+    query = "SELECT max(seq) FROM prbot_run WHERE repo = :a AND dir = :b AND workspace = :c AND goal = :d GROUP BY pull"
+    upgrade(db)
+    with db.read() as tx:
+        rows = tx.connection().execute(text(f"EXPLAIN QUERY PLAN {query}"), dict.fromkeys("abcd", "x"))
+        [how] = [row.detail for row in rows]
+    assert "prbot_run_project (repo=? AND dir=? AND workspace=?)" in how

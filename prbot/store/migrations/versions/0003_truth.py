@@ -92,6 +92,7 @@ def upgrade() -> None:
     _order_by_seq("prbot_inbox_open", "prbot_inbox", sqlite_where=sa.text("handled_at IS NULL"))
     _order_by_seq("prbot_operation_pull", "prbot_operation")
     _order_by_seq("prbot_run_pull", "prbot_run")
+    op.create_index("prbot_run_project", "prbot_run", ["repo", "dir", "workspace", "pull", "seq"], unique=False)
     op.create_table(
         "prbot_orphan",
         sa.Column("repo", _TEXT, nullable=False),
