@@ -55,8 +55,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "late_result": "A worker that had lost its right to act came with a result; it was not used.",
         "convergence.checked": "What a plan right after an apply still wants to change.",
         # what a merge left behind
-        "orphan.left": "A merge removed a project's directory, and its state may hold something.",
-        "orphan.returned": "An orphaned project's directory is back, and was applied.",
+        "orphan.left": "A project's directory was removed, and its state may hold something.",
+        "orphan.returned": "An orphaned project's directory is back and applied, or another one took over its state.",
         "orphan.forgotten": "Somebody said that an orphaned project is to be listed no more.",
     }
 )

@@ -44,4 +44,5 @@ def list_command(
             place = {"repo": row.repo, "dir": row.dir, "workspace": row.workspace}
             print(json.dumps({**place, "orphaned_by": row.pull, "since": since}))
         else:
-            print(f"{row.repo}: {row.project.label}  orphaned by #{row.pull} since {since}")
+            by = f"#{row.pull}" if row.pull else "a push"
+            print(f"{row.repo}: {row.project.label}  orphaned by {by} since {since}")

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
+from sqlmodel import Session
+
 from prbot.core.events import CommentEvent
 from prbot.core.gates import evaluate
 from prbot.core.marks import marked
+from prbot.core.pulls import Pull
 from prbot.core.runs import RELEASABLE, Goal, RunStatus
 from prbot.core.shown import NamesNone, named_plan
 from prbot.core.unplanned import narrowing, unapprovable
+from prbot.core.wanted import NoSuchProject, among
 from prbot.flows import gather, report
 from prbot.flows.admission import admit_runs
 from prbot.flows.asks import Ask, chosen, done, refuse
@@ -24,13 +28,16 @@ from prbot.store.tables import Approval, Run
 def approve(services: Services, ask: Ask) -> None:
     """Keep the approval; whether it counts is decided, and said, on the facts of this moment."""
     pull, event, command = ask.pull, cast(CommentEvent, ask.event), ask.command  # a check's button only plans
+    with services.db.read() as tx:
+        removed = _only_removed(tx, ask)
+    if removed:
+        refuse(services, ask, removed, title="Not approved")
+        return
     with services.db.write() as tx:
         latest = chosen(services, tx, ask, runs.newest(runs.of_pull(tx, pull.key)).values())
         if latest is None:
             return
-        open_ones = [r for r in latest if r.goal is Goal.PLAN and r.status is RunStatus.PLANNED and not pull.merged]
-        held = [r for r in latest if r.goal is Goal.APPLY and r.status in RELEASABLE]
-        waiting = [*open_ones, *held]
+        waiting = [run for run in latest if _waits(run, pull)]
     named = named_plan(command.args[0] if command.args else None, [gather.shown_plan(run) for run in waiting])
     if isinstance(named, NamesNone):
         ways = _how_to_plan(latest, prefix=services.identity.prefixes[0])
@@ -58,6 +65,25 @@ def approve(services: Services, ask: Ask) -> None:
                 )
             )
     _judge(services, ask, event, run)
+
+
+def _waits(run: Run, pull: Pull) -> bool:
+    """Whether a plan waits for an approval."""
+    if run.goal is Goal.PLAN:
+        return run.status is RunStatus.PLANNED and not pull.merged
+    return run.status in RELEASABLE
+
+
+def _only_removed(tx: Session, ask: Ask) -> str:
+    """Where a command is for nothing but projects whose directory is removed: how that is approved."""
+    every = runs.newest(runs.of_pull(tx, ask.pull.key)).values()
+    plans = among({run.project for run in every if _waits(run, ask.pull)}, ask.wanted)
+    removed = among({each.project for each in gather.removed(tx, ask.pull)}, ask.wanted)
+    if isinstance(removed, NoSuchProject) or not removed or (plans and not isinstance(plans, NoSuchProject)):
+        return ""
+    named = ", ".join(marked(key.label) for key in sorted(removed))
+    head = ask.pull.head_sha[:7]
+    return f"There is no plan of {named}, which this pull request removes: approve that by a review of `{head}`."
 
 
 def _judge(services: Services, ask: Ask, event: CommentEvent, run: Run) -> None:

@@ -138,7 +138,7 @@ def gate_facts(
     rules = services.rules(pull.key.repo)
     reviews = services.forge.reviews(pull.key)
     with services.db.read() as tx:
-        concerned = [*project_facts(tx, pull), *_removed(tx, pull)]
+        concerned = [*project_facts(tx, pull), *removed(tx, pull)]
         projects = [each for each in concerned if only is None or each.project == only]
         explicit = [
             ExplicitApproval(row.user, row.user_is_bot, row.run, row.fingerprint, row.at, row.comment_id)
@@ -245,7 +245,7 @@ def is_complete(run: Run) -> bool:
     return run.summary is None or bool(run.summary.get("complete", True))
 
 
-def _removed(tx: Session, pull: Pull) -> list[ProjectFacts]:
+def removed(tx: Session, pull: Pull) -> list[ProjectFacts]:
     """The projects that an open pull request removes while their state may hold something: nothing is planned of them,
     and whoever approves approves that it is left behind. Shown they are since a comment first said just that."""
     whole = [each for each in runs.operations(tx, pull.key) if each.goal is Goal.PLAN and each.whole]

@@ -77,6 +77,7 @@ def merged(services: Services, pull: Pull) -> None:
         removed = orphans.with_what_stays(tx, pull.key.repo, change.selection).orphans
         orphans.left_behind(services, tx, pull, change, removed)
         tx.flush()
+        orphans.seen_on(orphans.Base(change.commit, change.after), services, tx, pull)
         others.plan_anew(services, tx, pull, needed, concerned)
         admit_runs(services, tx)
         report_soon(services, tx, pull.key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlmodel import Session, col, select
 
@@ -12,18 +12,20 @@ from prbot.core.comments.orphans import nothing_to_forget
 from prbot.core.comments.replies import no_such_project, notice
 from prbot.core.ids import ProjectKey, PullKey
 from prbot.core.marks import marked
+from prbot.core.modules import RepoView
 from prbot.core.orphans import Last, leaves_something
 from prbot.core.projects import Orphan, Selection
 from prbot.core.pulls import Pull
 from prbot.core.runs import Goal
-from prbot.core.states import Places, place
+from prbot.core.states import Places, place, told_apart
 from prbot.core.wanted import NoSuchProject, among
 from prbot.flows import gather
 from prbot.flows.asks import Ask, answer, refuse
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
 from prbot.flows.steps import places_of
-from prbot.store import orphans
+from prbot.ports import NotFound
+from prbot.store import orphans, runs
 from prbot.store.tables import OrphanRow, Run
 
 
@@ -66,28 +68,96 @@ def left_behind(services: Services, tx: Session, pull: Pull, change: gather.Chan
     for orphan in removed:
         for workspace in orphan.workspaces:
             key = ProjectKey(pull.key.repo, orphan.dir, workspace)
-            tx.merge(
-                OrphanRow(
-                    repo=key.repo,
-                    dir=key.dir,
-                    workspace=key.workspace,
-                    pull=pull.key.number,
-                    merge_sha=change.commit,
-                    before_sha=change.base_sha,
-                    place=place(change.before, key.dir, key.workspace),
-                    since=services.clock.now(),
-                )
-            )
-            services.audit.append(
-                tx,
-                "orphan.left",
-                actor=PRBOT,
-                project=key,
-                pull=pull.key.number,
-                merge=change.commit,
-                base=change.base_sha,
-                facts={"why": "its directory was removed, and its state may hold something"},
-            )
+            row = _row(services, key, change.commit, place(change.before, key.dir, key.workspace))
+            row.pull, row.before_sha = pull.key.number, change.base_sha
+            _list(services, tx, row)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A commit of a pull request's base branch, as the engine reads it."""
+
+    sha: str
+    view: RepoView
+
+
+def seen_on(base: Base, services: Services, tx: Session, pull: Pull) -> None:
+    """Note what the base branch says by itself: a push that was no merge removed a directory, or another directory has
+    taken over the state that one left behind."""
+    for key, where in _gone(base, services, tx, pull):
+        _list(services, tx, _row(services, key, base.sha, where))
+    for row, owner in _taken_over(tx, pull.key.repo, base.view):
+        _end(services, tx, row, PRBOT, "orphan.returned", f"taken over: its state belongs to {marked(owner)} now")
+
+
+def is_new(base: Base, services: Services, tx: Session, pull: Pull) -> bool:
+    """Whether `seen_on` has anything to write down."""
+    return bool(_gone(base, services, tx, pull) or _taken_over(tx, pull.key.repo, base.view))
+
+
+def _gone(base: Base, services: Services, tx: Session, pull: Pull) -> list[tuple[ProjectKey, str]]:
+    """The projects that were applied from this branch, whose directory is gone from there, and of which nobody has yet
+    noted that it went, each with where its state is kept."""
+    found = []
+    for run in runs.last_applied(tx, pull.key.repo, pull.base_branch):
+        if run.dir in base.view.modules:
+            continue
+        row, kept = tx.get(OrphanRow, (run.repo, run.dir, run.workspace)), places_of(run)
+        where = kept.after if kept is not None else ""
+        noted = row is not None and (run.started_at is None or run.started_at <= row.since)
+        if noted or _owner(base.view, where, run.project) is not None or not leaves_something(_last(tx, run.project)):
+            continue
+        if _came_before(services, pull, run.commit, base.sha):
+            found.append((run.project, where))
+    return found
+
+
+def _came_before(services: Services, pull: Pull, commit: str, base: str) -> bool:
+    """Whether what was applied is part of this base: one that is older than the directory does not hold it yet."""
+    try:
+        return services.git.is_ancestor(pull.repo, commit, base)
+    except NotFound:
+        return False
+
+
+def _taken_over(tx: Session, repo: str, view: RepoView) -> list[tuple[OrphanRow, str]]:
+    found = ((row, _owner(view, row.place, row.project)) for row in orphans.every(tx, repo))
+    return [(row, owner) for row, owner in found if owner is not None]
+
+
+def _owner(view: RepoView, where: str, left: ProjectKey) -> str | None:
+    """The directory that now keeps a state which another left behind, where that can be told."""
+    for directory in sorted(view.roots - {left.dir}) if where else ():
+        if told_apart(view.modules[directory].backend) and place(view, directory, left.workspace) == where:
+            return directory
+    return None
+
+
+def _row(services: Services, key: ProjectKey, commit: str, where: str) -> OrphanRow:
+    return OrphanRow(
+        repo=key.repo,
+        dir=key.dir,
+        workspace=key.workspace,
+        pull=None,
+        merge_sha=commit,
+        before_sha="",
+        place=where,
+        since=services.clock.now(),
+    )
+
+
+def _list(services: Services, tx: Session, row: OrphanRow) -> None:
+    tx.merge(row)
+    services.audit.append(
+        tx,
+        "orphan.left",
+        actor=PRBOT,
+        project=row.project,
+        pull=row.pull,
+        merge=row.merge_sha,
+        base=row.before_sha,
+        facts={"why": "its directory was removed, and its state may hold something"},
+    )
 
 
 def brought_back(services: Services, tx: Session, run: Run) -> None:
@@ -103,7 +173,8 @@ def _end(services: Services, tx: Session, row: OrphanRow, actor: Actor, action: 
     key = row.project
     facts = {"how": how, "since": row.since.isoformat(timespec="seconds")}
     services.audit.append(tx, action, actor=actor, project=key, pull=row.pull, merge=row.merge_sha, facts=facts)
-    report_soon(services, tx, PullKey(row.repo, row.pull))
+    if row.pull is not None:
+        report_soon(services, tx, PullKey(row.repo, row.pull))
 
 
 def forget(services: Services, ask: Ask) -> None:

@@ -87,6 +87,7 @@ def start(services: Services, pull: Pull, asked: Asked) -> None:
         afresh = asked.command is not None and asked.whole
         named = () if afresh else runs.named_projects(tx, pull.key, pull.head_sha)
     change = gather.change_between(services, pull.repo, base, merged.commit, named)
+    _note_what_the_base_says(services, pull, orphans.Base(base, change.before))
     projects = _meant(services, pull, asked, change)
     if projects is None:
         return
@@ -94,6 +95,14 @@ def start(services: Services, pull: Pull, asked: Asked) -> None:
     with services.db.read() as tx:
         selection = orphans.with_what_stays(tx, pull.key.repo, change.selection)
     _record(services, pull, asked, Found(base, (), merged.commit, merged.tree, selection, candidates))
+
+
+def _note_what_the_base_says(services: Services, pull: Pull, base: orphans.Base) -> None:
+    with services.db.read() as tx:
+        new = orphans.is_new(base, services, tx, pull)
+    if new:
+        with services.db.write() as tx:
+            orphans.seen_on(base, services, tx, pull)
 
 
 def _meant(services: Services, pull: Pull, asked: Asked, change: gather.Change) -> Sequence[Project] | None:

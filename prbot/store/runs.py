@@ -10,7 +10,7 @@ from sqlmodel import Session, col, or_, select
 
 from prbot.core.ids import ProjectKey, PullKey
 from prbot.core.runs import BLOCKS_PROJECT, BUSY, QUEUED, Goal, RunStatus, check_transition
-from prbot.store.tables import Operation, Run
+from prbot.store.tables import Operation, PullRow, Run
 
 
 def step(tx: Session, run: Run, new: RunStatus, now: datetime) -> None:
@@ -84,6 +84,17 @@ def applied_projects(tx: Session, repo: str) -> set[ProjectKey]:
     began = or_(alive, col(Run.applying_at).is_not(None))
     rows = tx.exec(select(Run.dir, Run.workspace).where(Run.repo == repo, Run.goal == Goal.APPLY, began).distinct())
     return {ProjectKey(repo, directory, workspace) for directory, workspace in rows}
+
+
+def last_applied(tx: Session, repo: str, base_branch: str) -> list[Run]:
+    """Of each project that the engine was told to apply, the last run that came to it, if that was for this branch."""
+    last = select(func.max(Run.seq)).where(Run.repo == repo, col(Run.applying_at).is_not(None))
+    query = (
+        select(Run)
+        .join(PullRow, (col(PullRow.repo) == Run.repo) & (col(PullRow.number) == Run.pull))
+        .where(PullRow.base_branch == base_branch, col(Run.seq).in_(last.group_by(Run.dir, Run.workspace)))
+    )
+    return list(tx.exec(query.order_by(Run.dir, Run.workspace)))
 
 
 def named_projects(tx: Session, pull: PullKey, head_sha: str) -> set[ProjectKey]:

@@ -296,7 +296,7 @@ class Claim(SQLModel, table=True):
 
 
 class OrphanRow(SQLModel, table=True):
-    """A project whose directory a merge removed while its state stayed. It is listed until it is brought back,
+    """A project whose directory was removed while its state stayed. It is listed until it is brought back,
     destroyed, or forgotten by command."""
 
     __tablename__ = "prbot_orphan"
@@ -304,11 +304,12 @@ class OrphanRow(SQLModel, table=True):
     repo: str = Field(primary_key=True)
     dir: str = Field(primary_key=True)
     workspace: str = Field(primary_key=True)
-    pull: int
-    """The pull request that removed it."""
+    pull: int | None = None
+    """The pull request that removed it. None: a push to the base branch did, without one."""
     merge_sha: str
+    """The commit by which it was gone."""
     before_sha: str
-    """The base branch's commit just before: its configuration is there."""
+    """The base branch's commit just before: its configuration is there. Empty where that is not known."""
     place: str = _text()
     """Where its state is kept, in words."""
     since: datetime = _when()

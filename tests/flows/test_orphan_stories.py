@@ -148,3 +148,59 @@ def test_what_moved_or_never_was_is_no_orphan_and_what_is_not_known_is_one(app: 
     again = merged(app, infra, {"old/main.tf": tf(infra.backend("old"), v=1)})
     assert app.runs(again, "apply")[-1].status == "applied"
     assert "orphaned" not in locks(app)
+
+
+def test_what_a_push_removed_is_listed_and_what_another_directory_takes_over_is_not(
+    app: Story, infra: SandboxRepo
+) -> None:
+    gone = infra.commit("main", {"net/main.tf": None}, by="root")  # no pull request, nobody asked
+    opened(app, infra, {"docs/notes.md": "unrelated\n"})
+    assert "net  orphaned by a push since" in locks(app)
+    assert '"dir": "net", "workspace": "default", "orphaned_by": null' in locks(app, "--json")
+    assert "a push" in app.page("/")
+    assert [(entry["pull"], entry["commits"]["merge"]) for entry in app.audit("orphan.left")] == [(None, gone)]
+    opened(app, infra, {"docs/more.md": "unrelated\n"})
+    assert len(app.audit("orphan.left")) == 1
+    merged(app, infra, {"network/main.tf": tf(infra.backend("net"), v=1)})
+    assert "orphaned" not in locks(app)
+    assert [entry["facts"]["how"] for entry in app.audit("orphan.returned")] == [
+        "taken over: its state belongs to `network` now"
+    ]
+    opened(app, infra, {"docs/even.md": "unrelated\n"})
+    assert "orphaned" not in locks(app)
+    infra.commit("main", {"network/main.tf": None}, by="root")
+    other = opened(app, infra, {"docs/last.md": "unrelated\n"})
+    other.comment(by="mo", body="prbot forget -d network")
+    app.settle()
+    opened(app, infra, {"docs/over.md": "unrelated\n"})
+    assert "orphaned" not in locks(app)
+
+
+def test_a_removal_is_approved_by_a_review_of_each_head_and_the_command_says_so(app: Story, infra: SandboxRepo) -> None:
+    pull = opened(app, infra, {"net/main.tf": None})
+    for typed in ("prbot approve", "prbot approve -d net", "prbot approve 1234"):
+        pull.comment(by="bo", body=typed)
+        app.settle()
+        assert (
+            "There is no plan of `net`, which this pull request removes: approve that by a review of "
+            f"`{pull.head_sha[:7]}`."
+        ) in pull.comments()[-1].body
+    pull.approve(by="bo")
+    app.settle()
+    assert pull.status_history("prbot/gate")[-1] == "success"
+    infra.commit("main", {"docs/x.md": "x\n"}, by="root")
+    pull.update_branch(by="al")
+    app.settle()
+    assert pull.status_history("prbot/gate")[-1] == "pending"
+    pull.comment(by="al", body="prbot apply")
+    app.settle()
+    assert f"can approve {pull.head_sha[:7]} by a review, after the plan's comment" in pull.comments()[-1].body
+    pull.approve(by="bo")
+    app.settle()
+    assert pull.status_history("prbot/gate")[-1] == "success"
+    pull.push(by="al", files={"app/main.tf": tf(infra.backend("app"), v=1)})  # a plan besides: the command is for that
+    app.settle()
+    pull.comment(by="bo", body="prbot approve -d net\nprbot approve")
+    app.settle()
+    assert "approve that by a review" in pull.comments()[-1].body
+    assert [entry["project"]["dir"] for entry in app.audit("approval.counted")] == ["app"]

@@ -98,7 +98,7 @@ def upgrade() -> None:
         sa.Column("repo", _TEXT, nullable=False),
         sa.Column("dir", _TEXT, nullable=False),
         sa.Column("workspace", _TEXT, nullable=False),
-        sa.Column("pull", sa.Integer(), nullable=False),
+        sa.Column("pull", sa.Integer(), nullable=True),
         sa.Column("merge_sha", _TEXT, nullable=False),
         sa.Column("before_sha", _TEXT, nullable=False),
         sa.Column("place", sa.Text(), nullable=False),
