@@ -21,7 +21,7 @@ from prbot.core.strings import ANYTHING, NOTHING, Said, said
 from prbot.core.trees import Blob
 
 _HCL = Language(tree_sitter_hcl.language())
-_MANAGING = ("resource", "data", "module", "provider", "ephemeral", "action", "import", "removed", "moved")
+_MANAGING = ("resource", "data", "module", "ephemeral", "action", "import", "removed", "moved")
 _MANAGING_BLOCK = re.compile(rb"^(?:\xef\xbb\xbf)?[ \t]*(?:%s)[ \t]*[\"{]" % "|".join(_MANAGING).encode(), re.MULTILINE)
 POINTER_BEGINS = (b"version https://git-lfs.github.com/", b"version https://hawser.github.com/")
 """How a file begins that stands for another one, which Git LFS keeps."""

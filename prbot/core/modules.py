@@ -34,6 +34,9 @@ _SUFFIXES: dict[Product, tuple[str, ...]] = {
 }
 _UNREAD_DIRS = frozenset({".terraform", ".terragrunt-cache"})
 
+TRIED_OUT = frozenset({"examples", "tests"})
+"""Where, by convention, what shows and tests a module lies: never part of it, unless it is called."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -61,8 +64,8 @@ class ModuleFacts:
     """Whether it holds more than variables, outputs and settings: something that a state would be kept for."""
     reads: tuple[str, ...] = ()
     """The symbolic links and files behind its files and module calls."""
-    computed: tuple[str, ...] = ()
-    """Module sources that are computed, with ANYTHING for what is."""
+    sources: frozenset[str] = frozenset()
+    """Its local module sources, as written, with ANYTHING for what is computed."""
     said: Said = NOTHING
     """What its files name that may be a path."""
     problems: tuple[Problem, ...] = ()
@@ -111,6 +114,11 @@ class RepoView:
         return frozenset(call for facts in self.modules.values() for call in facts.calls if call != facts.dir)
 
     @cached_property
+    def linked(self) -> frozenset[str]:
+        """Directories that hold files which others take in by links."""
+        return frozenset(parent(path) for facts in self.modules.values() for path in facts.reads)
+
+    @cached_property
     def owners(self) -> frozenset[str]:
         """Directories whose files are their own: roots and called modules."""
         return self.roots | self.called
@@ -121,7 +129,8 @@ class RepoView:
         found: dict[str, set[str]] = {}
         for directory in self.modules.keys() - self.owners:
             above = next((each for each in ancestry(directory) if each in self.owners), None)
-            if above is not None:
+            within = directory if above in (None, ".") else directory.removeprefix(f"{above}/")
+            if above is not None and TRIED_OUT.isdisjoint(within.split("/")):
                 found.setdefault(above, set()).add(directory)
         return {owner: frozenset(below) for owner, below in found.items()}
 
@@ -150,10 +159,11 @@ class RepoView:
     def named(self, base: str, directory: str) -> frozenset[str]:
         """The files and directories that the engine's files of `directory` name, read as written from `base`."""
         if (base, directory) not in self._named:
+            facts = self.modules.get(directory, ModuleFacts(directory))
             if directory not in self._plausible:
-                facts = self.modules.get(directory)
-                self._plausible[directory] = self._places.plausible(facts.said if facts else NOTHING)
-            self._named[base, directory] = self._places.named(base, self._plausible[directory], self.owners)
+                self._plausible[directory] = self._places.plausible(facts.said)
+            said = self._plausible[directory]
+            self._named[base, directory] = self._places.named(base, said, self.owners, facts.sources)
         return self._named[base, directory]
 
     def named_by_variables(self, base: str, path: str) -> frozenset[str]:
@@ -214,10 +224,11 @@ def repo_view(tree: Tree, blobs: Mapping[str, bytes], product: Product = "terraf
 
 def _with_computed(facts: ModuleFacts, modules: Mapping[str, ModuleFacts]) -> ModuleFacts:
     """With the calls whose sources are computed: whatever has no state of its own may be meant."""
-    if not facts.computed:
+    computed = [source for source in facts.sources if ANYTHING in source]
+    if not computed:
         return facts
     callable_ = [path for path, each in modules.items() if not each.is_root]
-    found = {each for source in facts.computed for each in may_be(source, facts.dir, callable_)}
+    found = {each for source in computed for each in may_be(source, facts.dir, callable_)}
     return replace(facts, calls=tuple(sorted({*facts.calls, *found})))
 
 
@@ -294,7 +305,7 @@ def _module(directory: str, scans: list[_Scan], links: Mapping[str, str]) -> Mod
         required_version=version,
         manages=any(scan.facts.manages for scan in scans),
         reads=tuple(sorted(through)),
-        computed=tuple(sorted(source for source in local if ANYTHING in source)),
+        sources=frozenset(local),
         said=together(scan.facts.said for scan in scans),
         problems=tuple(Problem(scan.path, *scan.facts.problem) for scan in scans if scan.facts.problem),
         cloud_settings=cloud,

@@ -42,16 +42,19 @@ class Places:
         paths = (each for each in pieces.paths if is_pattern(each) or each.rstrip("/").rpartition("/")[2] in last)
         return Said(frozenset(paths), frozenset(word for word in pieces.words if word in last))
 
-    def named(self, base: str, pieces: Said, owners: Collection[str]) -> frozenset[str]:
+    def named(self, base: str, pieces: Said, owners: Collection[str], sources: Collection[str] = ()) -> frozenset[str]:
         """Files and directories that the pieces, written from `base`, name, with the links on the way.
 
-        `owners` are directories that belong to somebody: none is named as a whole. Nor is `base` or what holds it: a
-        file with a computed name there could be any, and taking all of the repository for read would tie every project
-        to every change.
+        `owners` are directories that belong to somebody: named as a whole they are only by a path that says from where
+        it leads (`../net`), and not by one of `sources`, which is called as a module. Nor is `base` or what holds it:
+        a file with a computed name there could be any, and taking all of the repository for read would tie every
+        project to every change.
         """
         found: set[str] = set()
         for piece in pieces.paths:
-            found.update(self._matching(base, piece, owners) if is_pattern(piece) else self._at(base, piece, owners))
+            leads = piece.startswith(("./", "../")) and piece not in sources
+            barred = () if leads else owners
+            found.update(self._matching(base, piece, barred) if is_pattern(piece) else self._at(base, piece, barred))
         for word in pieces.words:
             path = join(base, word)
             if path in self._tree:
@@ -70,8 +73,9 @@ class Places:
                 yield from taken
                 return
             end = followed
-        inside = self.submodules and any(above in self.submodules for above in ancestry(end))
-        if inside or end in self._tree or (end in self._dirs and end not in owners and not is_within(base, end)):
+        holding = {above for above in ancestry(end) if above in self.submodules} if self.submodules else ()
+        yield from holding
+        if holding or end in self._tree or (end in self._dirs and end not in owners and not is_within(base, end)):
             yield from taken
             yield end
 
@@ -81,9 +85,8 @@ class Places:
         directory = join(base, "/".join(parts[:first]) or ".")
         if directory is None or directory not in self._dirs:
             return
-        if not is_within(base, directory):
-            if directory not in owners:
-                yield directory
+        if not is_within(base, directory) and directory not in owners:
+            yield directory
             return
         rest = "/".join(parts[first:])
         if not (_LITERAL.search(rest) or pattern.startswith("./")):

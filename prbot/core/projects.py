@@ -13,7 +13,7 @@ from typing import Literal
 
 from prbot.core.hcl import POINTER
 from prbot.core.ids import ProjectKey
-from prbot.core.modules import RepoView, is_terraform_file
+from prbot.core.modules import TRIED_OUT, RepoView, is_terraform_file
 from prbot.core.refusals import Refusal, cannot_be_told, lost_its_backend, no_backend, unplannable
 from prbot.core.states import told_apart
 from prbot.core.trees import LOCK_FILE, VARIABLE_FILES, ancestry, below, is_prose, is_within, parent, walk
@@ -82,6 +82,8 @@ class Selection:
 
 
 _NAMED = 5
+_NOT_APPLIED = TRIED_OUT | {"modules", "wrappers"}
+"""Names of directories in which, by convention, nothing has a state of its own."""
 Standing = Literal["named", "own", "below", "none"]
 
 
@@ -300,13 +302,13 @@ def _by_state(view: RepoView) -> dict[object, str]:
 
 
 def _stateless(base: RepoView, merged: RepoView, changed: frozenset[str]) -> Iterator[Refusal]:
-    """Changed directories that manage something, or that are not all there, and that no backend, caller or `modules/`
+    """Changed directories that manage something, or that are not all there, and that no backend, caller, link or name
     accounts for."""
     for directory in sorted({parent(path) for path in changed if is_engine_file(path)}):
         facts = merged.modules.get(directory)
         if facts is None or facts.is_root or directory in base.roots:
             continue
-        if directory in merged.called or "modules" in directory.split("/"):
+        if directory in merged.called | merged.linked or not _NOT_APPLIED.isdisjoint(directory.split("/")):
             continue
         pointer = next((problem for problem in facts.problems if problem.message == POINTER), None)
         if pointer is not None:

@@ -18,9 +18,21 @@ ANYTHING = "\0"
 
 _COMMENT = re.compile(r"^[ \t]*(?:#|//).*$", re.MULTILINE)
 _HEADER = re.compile(r'^[ \t]*[a-z_]+(?:[ \t]+"[^"\n]*")+[ \t]*\{', re.MULTILINE)
+_TITLE = re.compile(
+    r'\b(?:description|error_message)"?[ \t]*[=:][ \t]*"[^"\n$%\\]*"'
+    r"|\b(?!(?:\w*_)?(?:file|dir|directory|folder|path|script)_name)(?:name|\w+_name|[A-Z][a-z]\w*)"
+    r'"?[ \t]*[=:][ \t]*"[\w-]*"'
+)
+"""What says how something is called, or what it is for: words for people, that may be those of a directory as well."""
 _HERE = re.compile(r"\$\{\s*path\.(?:module|root|cwd)\s*\}")
 _COMPUTED = re.compile(r"[$%]\{[^{}]*\}")
 _FORMATTED = re.compile(r"%[sdvqt]")
+_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([nrt\\/]))")
+_HEREDOC = re.compile(r"<<-?[ \t]*(\w+)\s*$")
+_GONE_TO = re.compile(
+    r"(?:(?<![\w/])(?:cd|pushd)[ \t]+|(?<!\S)(?:-C|--chdir|--prefix|--directory|--cwd)[ \t=]+)(\w[\w.-]*)"
+)
+_FILESET = re.compile(r'fileset\(\s*"([^"\n]{1,200})"\s*,\s*"([^"\n]{1,200})"')
 _BETWEEN = re.compile(r"[\s\"'`;|&<>()\[\]{},=:$%\\@#!]+")
 _QUOTED = re.compile(r'"([^"\n]{1,400})"')
 _WILD = re.compile(f"[*?{ANYTHING}]")
@@ -43,14 +55,16 @@ NOTHING = Said()
 
 def said(text: bytes) -> Said:
     """All that a text may name. Where a name is computed, what stands before the computed part is named too."""
-    plain = _HEADER.sub("", _COMMENT.sub("", text.decode(errors="replace")))
-    here = _FORMATTED.sub(" ", _HERE.sub(".", plain))
+    plain = _TITLE.sub("", _HEADER.sub("", _COMMENT.sub("", text.decode(errors="replace"))))
+    here = _FORMATTED.sub(" ", _HERE.sub(".", _ESCAPED.sub(_unescaped, plain)))
     collapsed = here
     for _ in range(_NESTED):
         collapsed = _COMPUTED.sub(ANYTHING, collapsed)
     paths = {piece for piece in pieces(here) if "/" in piece or "." in piece}
     paths |= {piece for piece in pieces(collapsed) if _WILD.search(piece)}
-    words: set[str] = set()
+    paths |= {f"{directory}/{glob}" for directory, glob in _FILESET.findall(collapsed)}
+    paths |= set(_GONE_TO.findall(here))
+    words = {word for line in _in_heredocs(here) for word in pieces(line)}
     for quoted in _QUOTED.findall(here):
         parts = [*pieces(quoted)]
         if len(parts) == 1:
@@ -75,6 +89,23 @@ def together(texts: Iterable[Said]) -> Said:
 def is_pattern(piece: str) -> bool:
     """Whether it may stand for more than one path."""
     return _WILD.search(piece) is not None
+
+
+def _in_heredocs(text: str) -> Iterator[str]:
+    end = ""
+    for line in text.splitlines():
+        if not end:
+            begin = _HEREDOC.search(line)
+            end = begin[1] if begin else ""
+        elif line.strip() == end:
+            end = ""
+        else:
+            yield line
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    code, sign = match.groups()
+    return chr(int(code, 16)) if code else "/" if sign == "/" else " "
 
 
 def is_address(piece: str) -> bool:

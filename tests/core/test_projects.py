@@ -211,6 +211,18 @@ def test_a_directory_without_backend_is_refused_when_it_manages_something() -> N
     assert select(TWO, TWO | {"new/main.tf": 'variable "x" {}\n'}) == Selection()
 
 
+@pytest.mark.parametrize("directory", ["modules/x", "examples/complete", "tests/setup", "net/tests/setup", "wrappers"])
+def test_what_no_state_is_kept_for_by_convention_needs_no_backend(directory: str) -> None:
+    assert select(TWO, TWO | {f"{directory}/main.tf": RESOURCE}) == Selection()
+
+
+def test_files_for_others_to_link_to_need_no_backend() -> None:
+    files, links = TWO | {"live/_common.tf": RESOURCE}, {"net/_common.tf": "../live/_common.tf"}
+    assert dirs(select(files, files | {"live/_common.tf": "# changed\n" + RESOURCE}, links)) == ["net"]
+    assert select(files, files | {"live/_common.tf": "# changed\n" + RESOURCE}, links).refusals == ()
+    assert select(TWO, TWO | {"live/provider.tf": 'provider "x" {}\n'}) == Selection()
+
+
 def test_a_directory_without_backend_that_did_not_change_is_left_alone() -> None:
     files = TWO | {"old/main.tf": RESOURCE}
     assert select(files, files | {"net/main.tf": root("net", RESOURCE)}).refusals == ()

@@ -28,7 +28,8 @@ def takes(files: Files, path: str, directory: str = "net", links: Mapping[str, s
 
 
 def naming(expression: str) -> Files:
-    return {"net/main.tf": root("net", f"locals {{\n  x = {expression}\n}}\n")}
+    others = {"other/main.tf": root("other", call("../called")), "called/main.tf": RESOURCE}
+    return {**others, "net/main.tf": root("net", f"locals {{\n  x = {expression}\n}}\n")}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,20 @@ def naming(expression: str) -> Files:
         ('fileexists("a/x.json") ? "b/y.json" : "z"', "net/b/y.json"),
         ('{ path = "a/x.json" }', "net/a/x.json"),
         ("file(var.custom)", "net/x.json"),
+        ('fileset("../other", "*.json")', "other/x.json"),
+        ('fileset("${path.module}/../other", "**/*.json")', "other/a/x.json"),
+        ('file("../other/${var.x}")', "other/x.json"),
+        ('fileset("../called", "**")', "called/x.txt"),
+        ('fileset("..", "*.json")', "x.json"),
+        ('"cd ../other && ./run.sh"', "other/run.sh"),
+        ('"cd scripts && sh run"', "net/scripts/run"),
+        ('"make -C build all"', "net/build/Makefile"),
+        ('{ dir_name = "lambda", SCRIPT = "app/x" }', "net/lambda/x.py"),
+        ('{ SCRIPT = "run" }', "net/run/x"),
+        ('1\n}\nmodule "m" {\n  source = "./tests/setup"', "net/tests/setup/main.tf"),
+        ("<<-EOT\n    cd scripts\n    sh run\n  EOT", "net/scripts/run"),
+        (r'"set -e\n../scripts/x.sh"', "scripts/x.sh"),
+        (r'"..\u002fscripts/x.sh"', "scripts/x.sh"),
     ],
 )
 def test_what_the_code_names_is_read(expression: str, path: str) -> None:
@@ -76,6 +91,14 @@ def test_what_the_code_names_is_read(expression: str, path: str) -> None:
         ('"the app is in here"', "net/app/x.py"),
         ("1\n  # ../scripts/x.sh\n  // ../scripts/x.sh", "scripts/x.sh"),
         ('"https://example.com/scripts/x.sh"', "scripts/x.sh"),
+        ('"other"', "other/x.json"),
+        ('{ name = "app", Team = "app", "cluster_name" : "app" }', "net/app/main.py"),
+        ('1\n}\nvariable "x" {\n  description = "see app/main.py and ../scripts/x.sh"', "net/app/main.py"),
+        ('1\n}\nvariable "x" {\n  description = "see app/main.py and ../scripts/x.sh"', "scripts/x.sh"),
+        ("1", "net/tests/setup/main.tf"),
+        ("1", "net/examples/all/main.tf"),
+        ('"the CI/CD app"', "net/app/main.py"),
+        ('{}\n}\nmodule "m" {\n  source = "../called"', "called/lambda/x.py"),
     ],
 )
 def test_what_no_code_names_is_not(expression: str, path: str) -> None:
@@ -84,10 +107,13 @@ def test_what_no_code_names_is_not(expression: str, path: str) -> None:
 
 def test_json_variable_files_and_modules_name_paths_too() -> None:
     document = {"locals": {"x": '${file("y/y.txt")}', "z": "${path.module}/z/z.sh"}}
-    for path in ("net/y/y.txt", "net/z/z.sh"):
+    document["locals"]["s"] = "set -e\n../s/s.sh"
+    for path in ("net/y/y.txt", "net/z/z.sh", "s/s.sh"):
         assert takes({"net/main.tf": root(), "net/x.tf.json": json.dumps(document)}, path)
     assert takes({"net/main.tf": root(), "net/a.auto.tfvars": 'script = "../scripts/x.sh"\n'}, "scripts/x.sh")
     assert takes({"net/main.tf": root(), "net/env/default.tfvars": 'script = "../scripts/x.sh"\n'}, "scripts/x.sh")
+    slashed = {"net/main.tf": root(), "net/x.tf.json": r'{"locals": {"x": "..\/t\/x.tpl"}}'}
+    assert takes(slashed, "t/x.tpl"), "as some write JSON"
     module = {"net/main.tf": root(body=call("../m")), "m/main.tf": 'locals {\n  x = file("a/x")\n  y = "./b/y"\n}\n'}
     assert takes(module, "m/a/x"), "as written from the module"
     assert takes(module, "net/b/y"), "and from the root, where the engine runs"
@@ -99,7 +125,16 @@ def test_what_a_link_stands_for_is_read() -> None:
     assert takes(files, "common/x.json", links={"net/data": "../common"})
 
 
-TOP = 'locals {\n  a = "templates"\n  b = "make -f Makefile"\n  c = "./run.sh"\n  d = "envs"\n}\n'
+TOP = """locals {
+  a = "templates"
+  b = "make -f Makefile"
+  c = "./run.sh"
+  d = "envs"
+  e = <<-EOT
+    sh run
+  EOT
+}
+"""
 
 
 @pytest.mark.parametrize(
@@ -113,6 +148,7 @@ TOP = 'locals {\n  a = "templates"\n  b = "make -f Makefile"\n  c = "./run.sh"\n
         ("templates/x.tpl", True),
         ("Makefile", True),
         ("run.sh", True),
+        ("run", True),
         ("deploy.py", False),
         ("package.json", False),
         ("app/main.py", False),
@@ -138,6 +174,12 @@ def test_what_was_left_out_is_kept_for_people() -> None:
     paths = frozenset(changed)
     top = next(each for each in discover("acme/infra", before, after, paths).projects if each.key.dir == ".")
     assert top.left_out == ("Jenkinsfile", "app/x.py")
+
+
+def test_a_module_beside_another_is_called_and_not_read_whole_by_who_has_its_like_beside_it() -> None:
+    """What a module names is read from the root's directory too, where the engine runs."""
+    files = {"modules/net/main.tf": call("../vpc"), "modules/vpc/main.tf": RESOURCE, "live/vpc/main.tf": root("vpc")}
+    assert not takes({**files, "live/net/main.tf": root("net", call("../../modules/net"))}, "live/vpc/x.tf", "live/net")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +222,19 @@ def test_no_text_makes_it_raise(text: bytes) -> None:
 
 def test_hostile_text_takes_no_time() -> None:
     began = time.process_time()
-    for piece in (b'"${', b"%{", b'a "b" ', b"<<A\n", b"# ", b'"', b"*/", b"${${"):
+    for piece in (
+        b'"${',
+        b"%{",
+        b'a "b" ',
+        b"<<A\n",
+        b"# ",
+        b'"',
+        b"*/",
+        b"${${",
+        b'fileset("a", ',
+        b"cd a ",
+        b"\\\\u00",
+    ):
         said(piece * (200_000 // len(piece)))
     assert time.process_time() - began < 5
 

@@ -8,7 +8,7 @@ import pytest
 
 from prbot.core.ids import ProjectKey
 from prbot.core.modules import repo_view
-from prbot.core.projects import project_at
+from prbot.core.projects import discover, project_at
 from prbot.core.trees import SUBMODULE, TreeEntry
 from prbot.core.unfetched import content_needed, pointers, without
 from tests.core.repos import RESOURCE, blob_id, call, root, tree_of
@@ -44,6 +44,19 @@ def test_a_submodule_counts_for_those_that_name_it(body: str, submodule: str, re
     files = {"net/main.tf": root(body=body), "net/files/x": "x", "data/x": "y"}
     files = {path: text for path, text in files.items() if not path.startswith(f"{submodule}/")}
     assert ("is a submodule" in refused(files, submodule)) is read
+
+
+@pytest.mark.parametrize(
+    "body", [call("../vendor/vpc"), call("../vendor/vpc/deep"), 'locals {\n  x = "../vendor/x.sh"\n}\n']
+)
+@pytest.mark.parametrize("submodule", ["vendor", "vendor/vpc"])
+def test_another_commit_of_a_submodule_selects_those_that_read_it(body: str, submodule: str) -> None:
+    files = {"net/main.tf": root(body=body), "app/main.tf": root("app")}
+    blobs = {blob_id(content): content.encode() for content in files.values()}
+    tree = tree_of(files)
+    before, after = (repo_view({**tree, submodule: TreeEntry(SUBMODULE, pin * 40)}, blobs) for pin in "01")
+    found = discover("acme/infra", before, after, frozenset({submodule})).projects
+    assert [each.key.dir for each in found] == (["net"] if "x.sh" not in body or submodule == "vendor" else [])
 
 
 @pytest.mark.parametrize(
