@@ -35,6 +35,8 @@ class PullEvent:
     """The head when the delivery was made. For `pushed`, this is what `sender` pushed."""
     updated_at: str = ""
     """When the pull request had changed last by then (ISO 8601, UTC, by the forge's clock); empty if nobody said."""
+    before_sha: str = ""
+    """For `pushed`, the head that the push found; empty if nobody said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,10 @@ def pull_events(pull: Pull, action: PullAction, pushes: Sequence[Push] = ()) -> 
     if action not in ("opened", "pushed"):
         return [PullEvent(action, pull.repo, pull.key, pull.merged_by or "", pull.head_sha, at)]
     first = PullEvent(action, pull.repo, pull.key, pushes[0].by, pushes[0].after, at)
-    return [first, *(PullEvent("pushed", pull.repo, pull.key, push.by, push.after, at) for push in pushes[1:])]
+    return [
+        first,
+        *(PullEvent("pushed", pull.repo, pull.key, push.by, push.after, at, push.before) for push in pushes[1:]),
+    ]
 
 
 def comment_event(pull: Pull, comment: Comment) -> CommentEvent:

@@ -14,6 +14,7 @@ from prbot.core.commands import Command
 from prbot.core.comments.replies import no_such_project, nothing_affected
 from prbot.core.ids import ProjectKey, PullKey
 from prbot.core.inputs import input_digest
+from prbot.core.missed import pushes_missed
 from prbot.core.projects import Project, Selection
 from prbot.core.pulls import Pull
 from prbot.core.runs import BUSY, NEXT, Goal, RunStatus
@@ -176,11 +177,24 @@ def keep_pusher(services: Services, pull: Pull) -> None:
         return
     earlier = known.earlier_pusher
     if earlier is None and pull.head_repo:
-        earlier = services.forge.last_pusher(pull.head_repo, pull.head_branch, known.earlier_sha)
+        earlier = _who_pushed(services, pull, base, known.earlier_sha)
     with services.db.write() as tx:
         mine = tx.get_one(PullRow, (pull.key.repo, pull.key.number))
         mine.pusher = earlier or ""
         tx.add(mine)
+
+
+def _who_pushed(services: Services, pull: Pull, base: str, sha: str) -> str:
+    """Who pushed a commit of the head's branch, or the one that it merges base into; empty where nobody says."""
+    pushes = services.forge.pushes(pull.head_repo, pull.head_branch) if pull.head_repo else []
+    led_there = pushes_missed(pushes, "", sha)
+    for push in reversed(led_there):
+        pushed = services.git.merge(pull.repo, base, push.after)
+        if not push.before or not isinstance(pushed, Merged):
+            return push.by
+        if not gather.same_on_base(services, pull, base, push.before, pushed):
+            return push.by
+    return led_there[0].by
 
 
 def _record(services: Services, pull: Pull, asked: Asked, found: Found) -> None:

@@ -146,12 +146,14 @@ def _read(services: Services, key: PullKey, event_row: InboxEvent, event: AboutP
 
 def _note_push(row: PullRow, pull: Pull, push: PullEvent) -> None:
     """Keep who pushed. Who opens a pull request need not have pushed anything. Of the present head the first word
-    counts, unless it was that nobody can say; once that is known, older pushes come too late."""
+    counts, unless it was that nobody can say; once that is known, older pushes come too late, and who made the one
+    before it is to be asked."""
     who = push.sender or None if push.action == "pushed" else None
     if push.head_sha == row.pushed_sha:
         row.pusher = row.pusher or who
     elif row.pushed_sha != pull.head_sha:
-        row.earlier_sha, row.earlier_pusher = row.pushed_sha, row.pusher
+        earlier = push.before_sha or row.pushed_sha
+        row.earlier_sha, row.earlier_pusher = earlier, row.pusher if earlier == row.pushed_sha else None
         row.pushed_sha, row.pusher = push.head_sha, who
 
 

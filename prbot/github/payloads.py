@@ -121,6 +121,7 @@ def _pull_event(document: dict[str, Any]) -> PullEvent | Ignored:
         # by the time of the delivery the pull request may have moved on: only `after` is what this sender pushed
         head_sha=required(document, "after" if meaning == "pushed" else "pull_request.head.sha", fields.SHA),
         updated_at=f"{updated_at:%Y-%m-%dT%H:%M:%SZ}" if updated_at is not None else "",
+        before_sha=optional(document, "before", fields.SHA) or "" if meaning == "pushed" else "",
     )
 
 

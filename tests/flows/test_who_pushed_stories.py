@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from prbot.sandbox.hooks import Order
 from prbot.sandbox.pullrequest import SandboxPull
 from prbot.sandbox.repository import SandboxRepo
 from tests.flows.app import Story, story, tf
@@ -90,3 +91,27 @@ def test_where_applies_are_asked_for_an_approval_alone_applies_nothing(manual: S
     manual.settle()
     assert infra.state("net") == {"v": "1"}
     assert pull.status("prbot/apply")["state"] == "success"
+
+
+@pytest.mark.parametrize("order", ["reversed", [6]])
+def test_the_pusher_stays_the_pusher_also_where_his_push_is_told_after_the_merge_of_the_base_or_never(
+    app: Story, order: Order
+) -> None:
+    infra = app.repo()
+    for login in ("bo", "cy"):
+        infra.grant(login, "write")
+    pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
+    app.settle()
+    infra.commit("main", {"notes.md": "more\n"}, by="root")
+    app.settle()
+    app.world.hooks.hold()
+    pull.push(by="cy", author="al", files={"net/main.tf": tf(infra.backend("net"), v=2)})
+    pull.update_branch(by="bo")
+    infra.commit("main", {"notes.md": "even more\n"}, by="root")
+    pull.update_branch(by="bo")
+    app.world.hooks.release(order)
+    app.settle()
+    pull.approve(by="cy")
+    app.settle()
+    assert state(pull) == "pending"
+    assert "cy's approval does not count: cy pushed last." in gates(app, pull)

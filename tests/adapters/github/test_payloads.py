@@ -72,7 +72,7 @@ def test_what_happened_to_a_pull_request_is_told(theirs: str, ours: Any) -> None
 
 def test_a_push_tells_what_its_sender_pushed_even_if_the_head_has_moved_on() -> None:
     outcome = parsed("pull_request", pull_payload("synchronize", before=HEAD, after=MERGE)).outcome
-    assert outcome == PullEvent("pushed", REPO, KEY, sender="cy", head_sha=MERGE, updated_at=AT)
+    assert outcome == PullEvent("pushed", REPO, KEY, sender="cy", head_sha=MERGE, updated_at=AT, before_sha=HEAD)
 
 
 def test_an_edit_matters_only_when_the_base_changed() -> None:
