@@ -11,15 +11,20 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from types import MappingProxyType
 
 from prbot.core.markdown import said_lines
+from prbot.core.marks import parted
 
 INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
 
 _EMPHASIS = re.compile(r"\*{1,3}|_{1,3}")
-_SIGNS = re.compile(r"""[^\w\s@"'(\[{<>`~|“”„‟‘’‚‛«»‹›「『]{1,3}\s*""")
-"""What somebody may put before a command, such as a bullet or a prompt; what opens a quotation or an aside is not."""
+_SIGNS = re.compile(r"""(?::[a-z0-9_+-]+:|[^\w\s@"'(\[{<>`~|“”„‟‘’‚‛«»‹›「『]{1,3})\s*""")
+"""What somebody may put before a command, such as a bullet, a prompt or an emoji by its name; what opens a quotation or
+an aside is not."""
+_MAIL = re.compile(r"\W*Original Message\W*|\W*\w+ ?:.*<[^<>@\s]+@[^<>\s]+>\W*", re.IGNORECASE)
+"""The line with which a mail's reader begins the letter that is replied to, where it puts no `>` before its lines."""
 
 _PLACES: Mapping[str, str] = MappingProxyType(
     {
@@ -31,6 +36,7 @@ _PLACES: Mapping[str, str] = MappingProxyType(
         "html": "This stands in HTML",
         "signs": "This has other signs before its first word",
         "joined": "There is no space after its first word",
+        "within": "This stands within a sentence",
     }
 )
 
@@ -51,6 +57,8 @@ class Addressed:
     """Whether people also write about prbot in this way, so that only what is close to a command is meant for it."""
     is_title: bool = False
     """Whether only what is a command through and through is meant for it."""
+    is_within: bool = False
+    """Whether a sentence goes on before it, and may after it."""
 
 
 def addressed(body: str, prefixes: Iterable[str], bot: str | None) -> list[Addressed]:
@@ -62,7 +70,8 @@ def addressed(body: str, prefixes: Iterable[str], bot: str | None) -> list[Addre
     words = {name.removeprefix("@") for name in names | mentions}
     if not any(word in _visible(body).casefold() for word in words):
         return []
-    return [each for line in said_lines(body) for each in _of_line(line.text, line.place, names, mentions)]
+    said = takewhile(lambda line: not _MAIL.fullmatch(line.text), said_lines(body))
+    return [each for line in said for each in _of_line(line.text, line.place, names, mentions)]
 
 
 def _of_line(text: str, place: str, names: set[str], mentions: set[str]) -> Iterator[Addressed]:
@@ -71,13 +80,23 @@ def _of_line(text: str, place: str, names: set[str], mentions: set[str]) -> Iter
         if None not in found:  # else it is a text with a command in it
             yield from filter(None, found)
         return
-    each = _addressed(text, place, names, mentions)
+    each = _addressed(text, place, names, mentions) or _called_within(text, mentions)
     if each is not None:
         yield each
 
 
+def _called_within(line: str, mentions: set[str]) -> Addressed | None:
+    """Whoever is called by their login in the middle of a sentence is spoken to."""
+    name = "|".join(map(re.escape, sorted(mentions)))
+    for prose in parted(line)[::2]:
+        found = re.search(rf"(?<=[\s,;:(])({name})[,:]?\s+(\S.*)", prose, re.IGNORECASE | re.DOTALL)
+        if found is not None:
+            return Addressed(line, found[1], found[2], _PLACES["within"], loose=True, is_within=True)
+    return None
+
+
 def _addressed(line: str, place: str, names: set[str], mentions: set[str]) -> Addressed | None:
-    plain = _undressed(line)
+    plain = _undressed(_visible(line))
     signs = _SIGNS.match(plain)
     if signs is not None and signs[0].strip() not in ("/", ""):
         place = place or "signs"
@@ -88,7 +107,7 @@ def _addressed(line: str, place: str, names: set[str], mentions: set[str]) -> Ad
         return None
     if colon and rest[:1].strip():
         place = place or "joined"
-    loose = bool(place or signs or word in mentions or colon or plain != line)
+    loose = bool(place or signs or word in mentions or colon or plain != _visible(line))
     return Addressed(line, name, rest, _PLACES.get(place, ""), loose, place == "heading")
 
 

@@ -25,5 +25,6 @@ def help_text(prefix: str = "prbot", who: Who | None = None, *, specs: Sequence[
     extra = [spec.name for spec in specs if spec.extra_args]
     if extra:
         lines.append(f"| `-- ARGS` | hand these to the engine, as far as the rules allow them | {', '.join(extra)} |")
-    lines += ["", "One command a line, several a comment. What stands in a quote, a list or code is not followed."]
+    silent = "What stands in a quote, a list or code is not followed, nor what is said in a review, or written into"
+    lines += ["", f"One command a line, several a comment. {silent} a comment later."]
     return "\n".join(lines)

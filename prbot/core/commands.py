@@ -20,6 +20,7 @@ import shlex
 import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -32,6 +33,9 @@ from prbot.core.shown import MIN_PREFIX, short_fingerprint
 
 MOST_COMMANDS = 10
 """How many commands of one comment are read. The rest get one error together."""
+
+MOST_WORDS = 20
+"""How many words of a sentence are looked at for a command."""
 
 LONGEST_BODY = 65_536
 """A longer text, in characters, is no comment of any forge: it is refused unread."""
@@ -234,8 +238,7 @@ def _read(said: Addressed, specs: Sequence[Spec]) -> Command | CommandError | No
     except Wrong as wrong:
         return None if said.not_followed else CommandError(said.line, wrong.problem, wrong.hint)
     try:
-        spec, rest = _named(said, words, specs)
-        command = None if spec is None else _filled(said, spec, rest)
+        command = _within(said, words, specs) if said.is_within else _whole(said, words, specs)
     except Wrong as wrong:
         is_about_us = said.is_title or (said.loose and _is_prose(words))
         return None if is_about_us else CommandError(said.line, wrong.problem, wrong.hint)
@@ -243,7 +246,22 @@ def _read(said: Addressed, specs: Sequence[Spec]) -> Command | CommandError | No
         return command
     plainly = marked(command.to_line(said.name))
     problem = f"{said.not_followed}: it may be an example, and is not followed."
-    return CommandError(said.line, problem, f"Write it after an empty line, and without any marks: {plainly}.")
+    where = "on a line of its own" if said.is_within else "after an empty line, and without any marks"
+    return CommandError(said.line, problem, f"Write it {where}: {plainly}.")
+
+
+def _whole(said: Addressed, words: Sequence[str], specs: Sequence[Spec]) -> Command | None:
+    spec, rest = _named(said, words, specs)
+    return None if spec is None else _filled(said, spec, rest)
+
+
+def _within(said: Addressed, words: Sequence[str], specs: Sequence[Spec]) -> Command | None:
+    """The command that a sentence asks for, which goes on after it."""
+    bare = [word.rstrip("?!.,;:)") for word in words[:MOST_WORDS]]
+    for length in range(len(bare), 0, -1):
+        with suppress(Wrong):
+            return _whole(said, bare[:length], specs)
+    return None
 
 
 def _is_prose(words: Sequence[str]) -> bool:
@@ -311,10 +329,11 @@ DASHES = "-‐‑‒–—―−"
 
 
 def _straight(word: str) -> str:
-    """The word, unless a keyboard's autocorrection made one long dash of its two hyphens."""
+    """The word, unless a keyboard's autocorrection made a long dash of its hyphens."""
     if word and word[0] in DASHES[1:]:
-        better = "--" + word.lstrip(DASHES)
-        raise Wrong(f"{_quoted(word)} begins with a typographic dash.", f"Type two hyphens: {_quoted(better)}.")
+        name = word.lstrip(DASHES)
+        better = ("-" if len(name.partition("=")[0]) == 1 else "--") + name
+        raise Wrong(f"{_quoted(word)} begins with a typographic dash.", f"Type plain hyphens: {_quoted(better)}.")
     return word
 
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,9 +18,9 @@ from prbot.core.locks import GIVES_WAY
 from prbot.core.marks import marked
 from prbot.core.pulls import Pull
 from prbot.core.rules import Rules
-from prbot.core.runs import Goal, RunStatus
+from prbot.core.runs import RELEASABLE, Goal, RunStatus
 from prbot.core.shown import ShownPlan
-from prbot.core.unplanned import PLAN_TO_COME, unapplicable, unplanned
+from prbot.core.unplanned import PLAN_TO_COME, UNDER_WAY, unapplicable, unplanned
 
 GateName = Literal["planned", "approved", "mergeable", "unlocked", "merged"]
 
@@ -93,6 +93,11 @@ def _is_known(facts: GateFacts) -> bool:
     return facts.governed and looked is not None and not looked.conflict and not looked.refused
 
 
+def _is_plannable(facts: GateFacts) -> bool:
+    """Whether it would be planned as it is."""
+    return facts.governed and facts.pull.state == "open" and not (facts.looked is not None and facts.looked.conflict)
+
+
 def _from_problems(name: GateName, problems: Sequence[tuple[str, str]], met: str) -> Gate:
     """A gate that is met without problems; else all of them, and each different advice once."""
     if not problems:
@@ -150,8 +155,14 @@ def _standing(plan: ShownPlan | None, verdict: ApprovalVerdict, facts: GateFacts
         head = facts.pull.head_sha[:7]
         return False, f"the plan that was shown is of {plan.head_sha[:7]}, not of the head {head}: approvals are void"
     needed = approvals_needed(facts.rules, plan)
-    counted = f"{len(verdict.counted)} of {needed} approvals count" if needed else "no approval is needed"
-    return verdict.satisfies(needed), counted
+    return verdict.satisfies(needed), _count(len(verdict.counted), needed)
+
+
+def _count(counted: int, needed: int) -> str:
+    if not needed:
+        return "no approval is needed"
+    have = f"{counted} approval{'s' * (counted != 1)}" if counted else "no approval"
+    return f"{have} count{'s' * (counted < 2)}, and {needed} {'is' if needed == 1 else 'are'} needed"
 
 
 def _is_of_head(plan: ShownPlan, pull: Pull) -> bool:
@@ -162,6 +173,20 @@ def _is_of_head(plan: ShownPlan, pull: Pull) -> bool:
 
 def _is_shown(each: ProjectFacts, pull: Pull) -> bool:
     return each.plan is not None and _is_of_head(each.plan, pull) and each.plan.shown_at is not None
+
+
+def _can_be_approved(each: ProjectFacts, pull: Pull) -> bool:
+    """Whether an approval is for the plan that is there: after the merge only for one that was stopped for it."""
+    return not pull.merged or each.status in RELEASABLE
+
+
+def _until_it_can_be_approved(lacking: Sequence[ProjectFacts], facts: GateFacts) -> Iterator[str]:
+    for each in lacking:
+        shown, approvable = _is_shown(each, facts.pull), _can_be_approved(each, facts.pull)
+        if each.status in (PLAN_TO_COME if not shown else () if approvable else UNDER_WAY):
+            yield "wait until the plan is shown"
+        elif not approvable:
+            yield f"type `{facts.prefix} plan`, and have approved what it shows"
 
 
 def _by_project(labels: Collection[str], said: Iterable[tuple[str, str]]) -> list[str]:
@@ -193,14 +218,15 @@ def _approval_todo(facts: GateFacts, lacking: Sequence[ProjectFacts], objectors:
     shown = [
         (each.project, each.plan.fingerprint)
         for each in lacking
-        if each.plan is not None and _is_shown(each, facts.pull)
+        if each.plan is not None and _is_shown(each, facts.pull) and _can_be_approved(each, facts.pull)
     ]
-    if any(each.status in PLAN_TO_COME and not _is_shown(each, facts.pull) for each in lacking):
-        steps.append("wait until the plan is shown")
+    steps += dict.fromkeys(_until_it_can_be_approved(lacking, facts))
     who = f"{facts.people.approvers}, and other than {_and(_involved(facts.people))},"
     if facts.pull.merged and shown:
         commands = sorted(map(marked, approving(shown, facts.prefix)))
         steps.append(f"{who} can type {_and(commands)}")
+    elif not facts.pull.merged and not _is_plannable(facts):
+        steps.append("see `planned`")
     elif not facts.pull.merged:
         steps.append(f"{who} can approve {facts.pull.head_sha[:7]} by a review, after the plan's comment")
     return "; ".join(steps)
@@ -261,7 +287,8 @@ def _locked(each: ProjectFacts, facts: GateFacts) -> tuple[str, str] | None:
             return None  # taken at the merge
         if facts.pull.merged:
             return f"{label} was given up by this pull request", "bring the change back with a new pull request"
-        return f"this pull request does not hold {label}", f"type `{facts.prefix} plan` to claim it"
+        claims = f"type `{facts.prefix} plan` to claim it" if _is_plannable(facts) else "see `planned`"
+        return f"this pull request does not hold {label}", claims
     if holder.pull == facts.pull.key.number:
         return None
     unlock = marked(to_paste("unlock", each.project, facts.prefix))

@@ -120,7 +120,8 @@ def _lines(inline: Token, open_tags: int) -> Iterator[tuple[str, int, bool]]:
     for child in inline.children or ():
         if child.type == "softbreak":
             number = first + inline.content.count("\n", 0, start)
-            yield inline.content[start : child.meta["start"]].strip(), number, is_said
+            end = child.meta["end"] - 1  # a backslash there stays: its line was to go on
+            yield inline.content[start:end].strip(), number, is_said
             start, is_said = child.meta["end"], depth == 0 and open_tags == 0
         elif child.type == "html_inline":
             open_tags = _count_tags(child.content, open_tags)

@@ -131,7 +131,7 @@ def may(command: str, role: Role, *, is_holder_author: bool = False, discards: b
             f"access, and you have {_have(role)}. Ask somebody with {FREES_ANY_LOCK} access."
         )
     return Refused(
-        f"Another author's pull request holds this project: `unlock` needs {FREES_ANY_LOCK} access then, and you have "
+        f"This is another author's pull request: `unlock` needs {FREES_ANY_LOCK} access then, and you have "
         f"{_have(role)}. Ask that author, or somebody with {FREES_ANY_LOCK} access."
     )
 

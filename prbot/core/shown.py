@@ -53,19 +53,18 @@ def named_plan(prefix: str | None, waiting: Sequence[ShownPlan]) -> ShownPlan | 
     """
     if not waiting:
         return NamesNone("No plan waits for approval here.")
-    known = ", ".join(sorted({short_fingerprint(plan.fingerprint) for plan in waiting}))
     if prefix is None:
         if len(waiting) == 1:
             return waiting[0]
-        return NamesNone(f"{len(waiting)} plans wait for approval; say which: {known}.")
+        return NamesNone(f"{len(waiting)} plans wait for approval: say which.")
     if not _PREFIX.fullmatch(prefix):  # and is not repeated: it may hold anything, a mention say
-        return NamesNone(f"A plan is named by the first characters, at least {MIN_PREFIX}, of one of: {known}.")
+        return NamesNone(f"A plan is named by the first characters of its fingerprint, at least {MIN_PREFIX}.")
     matches = [plan for plan in waiting if _digest_of(plan.fingerprint).startswith(prefix.lower())]
     if len(matches) == 1:
         return matches[0]
     if matches:
-        return NamesNone(f"`{prefix}` names {len(matches)} plans; give more characters, or the directory with `-d`.")
-    return NamesNone(f"`{prefix}` names no plan that waits for approval; there is: {known}.")
+        return NamesNone(f"`{prefix}` names {len(matches)} plans: say which.")
+    return NamesNone(f"`{prefix}` names no plan that waits for approval.")
 
 
 @dataclass(frozen=True, slots=True)

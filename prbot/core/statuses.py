@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from prbot.core.comments import words
+from prbot.core.comments.text import plural
 from prbot.core.gate_facts import GateFacts, Looked
 from prbot.core.gates import NO_PROJECT, GateReport
 from prbot.core.plans import Counts
@@ -48,9 +49,9 @@ def _plan_total(looked: Looked | None, members: Sequence[Member], url: str, pref
         return Status(PLAN, state, text[:MOST_CHARACTERS], url)
 
     if looked is not None and looked.conflict:
-        return status("failure", f"does not merge: conflicts in {len(looked.conflict)} files")
+        return status("failure", f"does not merge: conflicts in {plural(len(looked.conflict), 'file')}")
     if any(each.status in LIVE for each in members):
-        return status("pending", f"planning {len(members)} project{'s' * (len(members) != 1)}")
+        return status("pending", f"planning {plural(len(members), 'project')}")
     failed = [each for each in members if each.status in _FAILED]
     refused = looked.refused if looked is not None else ()
     if failed or refused:
@@ -82,8 +83,10 @@ def gate_status(facts: GateFacts, verdict: GateReport, url: str) -> Status:
     if verdict.approve_ready:
         return Status(GATE, "success", "all requirements but the merge are met", url)
     looked = facts.looked
-    broken = facts.governed and looked is not None and bool(looked.conflict or looked.refused)
-    if broken:
+    if facts.governed and looked is not None and looked.conflict:
+        said = f"it conflicts with {facts.pull.base_branch}; see the comment"
+        return Status(GATE, "failure", said[:MOST_CHARACTERS], url)
+    if facts.governed and looked is not None and looked.refused:
         return Status(GATE, "failure", "not every directory could be planned; see the comment", url)
     if not facts.governed:
         return Status(GATE, "pending", f"{facts.pull.base_branch} is not planned for"[:MOST_CHARACTERS], url)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prbot.core.gate_facts import GateFacts, ProjectFacts
+from prbot.core.marks import marked
 from prbot.core.pulls import Pull
 from prbot.core.runs import RunStatus
 
@@ -24,6 +25,7 @@ _UNPLANNED: Mapping[RunStatus, Problem] = {
     RunStatus.PENDING: ("is about to be planned", "wait for its plan"),
     RunStatus.WAITING: ("waits for its turn", "wait for its plan"),
     RunStatus.PLANNING: ("is being planned", "wait for its plan"),
+    RunStatus.APPLYING: ("is being applied", "wait for it to end"),
     RunStatus.POLICY_FAILED: ("failed a policy", "change the code until the policy passes"),
     RunStatus.ERRORED: ("could not be planned", "push a fix, or type `{prefix} plan` to try again"),
     RunStatus.CANCELLED: ("was cancelled", "type `{prefix} plan`"),
@@ -51,6 +53,8 @@ def narrowing(args: Iterable[str]) -> tuple[str, ...]:
 def unplanned(facts: GateFacts) -> list[Problem]:
     """What keeps an open pull request from being planned: what was not looked at first, then its projects."""
     pull = facts.pull
+    if pull.state == "closed":
+        return [("it is closed", "reopen it: it is planned again then")]
     if not facts.governed:
         why = f"{pull.base_branch} is not a branch that prbot plans for"
         return [(why, f"change the base to {pull.default_branch}, or have {pull.base_branch} listed in the rules")]
@@ -98,7 +102,7 @@ def _problem_of(each: ProjectFacts, pull: Pull) -> Problem | None:
 def unapprovable(narrowed: Sequence[str], *, complete: bool) -> Problem | None:
     """Why a plan is none that could be approved, and what to do: it is not all that the code says, or `complete`."""
     if narrowed:
-        why = f"was planned with {' '.join(narrowed)}, and such a plan cannot be applied"
+        why = f"was planned with {marked(' '.join(narrowed))}, and such a plan cannot be applied"
         return why, "type `{prefix} plan` without arguments"
     if not complete:
         why = "has a plan that puts changes off until others are applied, and such a plan cannot be approved"
@@ -111,7 +115,8 @@ def unapplicable(projects: Iterable[ProjectFacts]) -> list[Problem]:
     found = []
     for each in projects:
         if each.status in UNDER_WAY:
-            found.append((f"{each.project.label} has a run under way ({each.status})", "wait for it to end"))
+            todo = "wait for its turn" if each.status is RunStatus.WAITING else "wait for it to end"
+            found.append((f"{each.project.label} {_UNPLANNED[each.status][0]}", todo))
         elif each.status is RunStatus.UNKNOWN:
             why = "was being applied when its worker was lost, and whether it was is not known"
             todo = (

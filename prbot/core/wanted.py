@@ -120,5 +120,5 @@ def _none_matches(flag: str, glob: str, keys: Collection[ProjectKey]) -> NoSuchP
     valid = tuple(sorted({_by(flag, key) for key in keys}))
     near = get_close_matches(glob, valid, n=1)
     meant = f" Did you mean {marked(near[0])}?" if near else ""
-    none = "" if valid else " There is none."
+    none = "" if valid else " There is no project here."
     return NoSuchProject(f"No project matches {marked(f'{flag} {glob}')}.{meant}{none}", valid)

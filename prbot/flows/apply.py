@@ -13,7 +13,7 @@ from prbot.core.approvals import ApprovalVerdict
 from prbot.core.comments.diff import extract_changes
 from prbot.core.comparison import Verdict, difference, marked_again, within
 from prbot.core.credentials import Phase
-from prbot.core.decision import ApplyDecision, decide_apply
+from prbot.core.decision import ApplyDecision, decide_apply, decide_unmet
 from prbot.core.gate_facts import GateFacts, facts_digest
 from prbot.core.gates import GateReport, evaluate
 from prbot.core.plans import CanonicalPlan
@@ -71,6 +71,8 @@ def _outcome(work: Bench, made: Made, decision: ApplyDecision, reference: Refere
     if decision.action == "apply":
         why = "The plan lies within what was approved."
         return Outcome(RunStatus.PLANNED, why, made, _kept(work, made))
+    if decision.action == "refuse":
+        return Outcome(RunStatus.ERRORED, decision.reason, made)
     differs = None if reference.plan is None else difference(reference.plan, made.canonical)
     if differs and reference.run is not None and reference.run.difference:
         differs = marked_again(differs, differences_of(reference.run), made.canonical)
@@ -110,11 +112,13 @@ def _put_lock_file_back(work: Bench, approved: Run | None) -> None:
 def _decide(
     services: Services, run: Run, reference: Reference, made: Made, facts: GateFacts, report: GateReport
 ) -> ApplyDecision:
+    unmet = decide_unmet(report)
+    if unmet is not None and unmet.action == "refuse":
+        return unmet
     if reference.plan is None or reference.run is None:
         return ApplyDecision("await_approval", reference.problem)
-    if not report.may_apply:
-        lacking = "; ".join(f"{gate.name}: {gate.why}" for gate in report.unmet if gate.name != "planned")
-        return ApplyDecision("await_approval", lacking or "Not every requirement is met.")
+    if unmet is not None:
+        return unmet
     retry = _began_before(services, run)
     tainted = _may_be_tainted(reference.plan) if retry else frozenset()
     verdict = within(reference.plan, made.canonical, tainted=tainted) if made.summary.complete else Verdict.DIFFERENT
@@ -123,7 +127,6 @@ def _decide(
         verdict,
         unreviewed=reviewed.what_is_not(services, facts.pull, run, reference.run, counted),
         rules=facts.rules,
-        approved=True,
         retry=retry,
         state_elsewhere=elsewhere(against(reference.run), against(run, made.seal)),
     )

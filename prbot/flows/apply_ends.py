@@ -56,6 +56,8 @@ def ended(services: Services, run: Run, held: slots.Held, outcome: Outcome) -> N
         mine.error = outcome.why
         if made is not None and outcome.status in _STOPPED:
             _held(services, tx, mine, made, outcome)
+        elif made is not None and outcome.status is RunStatus.ERRORED:
+            mine.summary = kept_summary(made.summary)  # what it would do; there is nothing to be approved
         elif made is not None:
             tell_of(services, tx, mine, made, outcome.plan_key)
         services.audit.append(

@@ -5,22 +5,26 @@ Nothing is decided here on whether it may be applied: the run that begins reads 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from sqlmodel import Session
 
+from prbot.core.branches import governed
 from prbot.core.comments import replies
 from prbot.core.comments.blocks import Document
+from prbot.core.comments.orphans import forgets
 from prbot.core.gate_facts import GateFacts, facts_digest
 from prbot.core.gates import GateReport, evaluate
-from prbot.core.runs import LIVE, RELEASABLE, Goal, RunStatus
+from prbot.core.marks import marked
+from prbot.core.runs import BLOCKS_PROJECT, LIVE, RELEASABLE, Goal, RunStatus
 from prbot.flows import gather
 from prbot.flows.admission import admit_runs
 from prbot.flows.apply_ends import another_attempt
 from prbot.flows.asks import Ask, answer, chosen, done
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
-from prbot.store import inbox, runs
+from prbot.store import inbox, orphans, runs
 from prbot.store.tables import Operation, Run
 
 _FAILED = frozenset({RunStatus.ERRORED, RunStatus.CANCELLED})
@@ -37,18 +41,38 @@ def plan_merged(services: Services, ask: Ask) -> None:
             return
         again = [run for run in members if run.status in _PLANNED_AGAIN]
         if not again:
-            answer(services, tx, ask, _nothing_to_plan(members))
+            answer(services, tx, ask, _nothing_left(services, tx, ask, members, "plan"))
             return
         _begin_anew(services, tx, ask, again, auto=False)
 
 
-def _nothing_to_plan(members: Sequence[Run]) -> Document:
-    labels = [run.project.label for run in members if run.status in LIVE]
-    under_way = f"{', '.join(f'`{label}`' for label in labels)}: a run is under way." if labels else ""
-    given_up = any(run.status is RunStatus.DISCARDED for run in members)
-    rest = "What was given up is not applied any more: a new pull request is." if given_up else ""
-    applied = "" if labels or given_up else "Everything that this merge changes is applied."
-    return replies.notice("Nothing to plan", [each for each in (under_way, rest, applied) if each])
+_STANDS: Mapping[str, Collection[RunStatus]] = MappingProxyType(
+    {
+        "under way.": LIVE,
+        "waits for its turn, and goes on by itself then.": {RunStatus.WAITING},
+        "given up, so that it is not applied any more. A new pull request that changes it is.": {RunStatus.DISCARDED},
+        "applied, or nothing of it was to be applied.": _DONE,
+    }
+)
+
+
+def _nothing_left(services: Services, tx: Session, ask: Ask, members: Sequence[Run], what: str) -> Document:
+    """Why there is nothing to plan, or to apply, of a merged pull request: how each of its projects stands."""
+    pull, prefix = ask.pull, services.identity.prefixes[0]
+    merges = [each for each in runs.operations(tx, pull.key) if each.goal is Goal.APPLY]
+    said = []
+    for stands, statuses in _STANDS.items():
+        those = [marked(run.project.label) for run in members if run.status in statuses]
+        said += [f"{', '.join(those)}: {stands}"] if those else []
+    refused = sorted({marked(str(each["dir"])) for operation in merges for each in operation.refusals or ()})
+    if refused:
+        said.append(f"{', '.join(refused)}: refused, so that nothing of it is applied. The comment on it says more.")
+    for row in orphans.of_merge(tx, pull.key):
+        if row.ended_at is None:
+            said.append(f"{marked(row.project.label)}: orphaned. {marked(forgets(row.project, prefix))} leaves it so.")
+    if not merges and governed(services.rules(pull.key.repo), pull):
+        said.append("The merge was not looked at yet: what becomes of it is told here.")
+    return replies.notice(f"Nothing to {what}", said or ["This merge changes no project that prbot applies."])
 
 
 def _begin_anew(services: Services, tx: Session, ask: Ask, again: Sequence[Run], *, auto: bool) -> None:
@@ -108,8 +132,8 @@ def apply(services: Services, ask: Ask) -> None:
             for run in merged:
                 run.auto = run.auto or run.status is RunStatus.WAITING  # asked for as well: its turn comes by itself
             _go_on(services, tx, ask, ready, failed)
-        elif merged and all(run.status in _DONE for run in merged):
-            answer(services, tx, ask, replies.notice("Already applied", ["Every project of this is applied."]))
+        elif pull.merged and not any(run.status in BLOCKS_PROJECT for run in merged):
+            answer(services, tx, ask, _nothing_left(services, tx, ask, merged, "apply"))
         else:
             _refused(services, tx, ask, facts, verdict)
 

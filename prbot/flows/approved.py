@@ -22,7 +22,7 @@ from prbot.store.tables import Run
 
 log = structlog.get_logger(__name__)
 
-NONE_SHOWN = "No plan of this head was shown before the merge, so none was approved."
+NONE_SHOWN = "No plan that can be applied was shown of this head before the merge, so none was approved."
 GONE = "The plan that was approved is gone from the plan store, so that the new one cannot be compared with it."
 UNREADABLE = (
     "The plan that was approved cannot be read any more, so that the new one cannot be compared with it: the server's "

@@ -8,6 +8,7 @@ from typing import cast
 
 from sqlmodel import Session
 
+from prbot.core.commands import approving
 from prbot.core.events import CommentEvent
 from prbot.core.gates import evaluate
 from prbot.core.marks import marked
@@ -23,6 +24,9 @@ from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
 from prbot.store import runs
 from prbot.store.tables import Approval, Run
+
+MOST_NAMED = 20
+"""How many of the plans that wait an answer names."""
 
 
 def approve(services: Services, ask: Ask) -> None:
@@ -40,7 +44,7 @@ def approve(services: Services, ask: Ask) -> None:
         waiting = [run for run in latest if _waits(run, pull)]
     named = named_plan(command.args[0] if command.args else None, [gather.shown_plan(run) for run in waiting])
     if isinstance(named, NamesNone):
-        ways = _how_to_plan(latest, prefix=services.identity.prefixes[0])
+        ways = _to_type(waiting, services.identity.prefixes[0]) or _how_to_plan(latest, services.identity.prefixes[0])
         refuse(services, ask, f"{named.reason} {ways}".strip(), title="Not approved")
         return
     run = next(each for each in waiting if each.id == named.run)
@@ -144,9 +148,14 @@ def _judge(services: Services, ask: Ask, event: CommentEvent, run: Run) -> None:
         report_soon(services, tx, pull.key)
 
 
+def _to_type(waiting: Sequence[Run], prefix: str) -> str:
+    """The lines that approve what waits."""
+    lines = [marked(line) for line in approving([(run.project, run.fingerprint) for run in waiting], prefix)]
+    more = f" and {len(lines) - MOST_NAMED} more" if len(lines) > MOST_NAMED else ""
+    return f"There is: {', '.join(lines[:MOST_NAMED])}{more}." if lines else ""
+
+
 def _how_to_plan(latest: Sequence[Run], prefix: str) -> str:
     """What to do where no plan waits since one could not be made."""
-    failed = [f"`{run.project.label}`" for run in latest if run.status in (RunStatus.ERRORED, RunStatus.CANCELLED)]
-    if not failed:
-        return ""
-    return f"There is no plan of {', '.join(failed)}: `{prefix} plan` makes one."
+    failed = [marked(run.project.label) for run in latest if run.status in (RunStatus.ERRORED, RunStatus.CANCELLED)]
+    return f"There is no plan of {', '.join(failed)}: `{prefix} plan` makes one." if failed else ""

@@ -123,7 +123,7 @@ def _plan(services: Services, ask: Ask) -> None:
             return
         with services.db.write() as tx:
             strangers.allow(services, tx, pull, event)
-    plan.start(services, pull, plan.Asked("comment", ask.actor, ask.command, event.comment_id))
+    plan.start(services, pull, plan.Asked("comment", ask.actor, ask.command, event.comment_id, ask.slug))
 
 
 def _why_no_plan(services: Services, pull: Pull, command: Command) -> str:

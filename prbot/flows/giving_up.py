@@ -70,5 +70,6 @@ def cancel(services: Services, ask: Ask) -> None:
                 if run.goal is Goal.PLAN:
                     give_up(services, tx, run.project, run.pull, ask.actor)
             services.audit.append(tx, "run.cancelled", actor=ask.actor, project=run.project, pull=run.pull, run=run.id)
-        said = f"Stopping {', '.join(marked(run.project.label) for run in live)}." if live else "Nothing is running."
-        answer(services, tx, ask, replies.notice("Cancel", [said]))
+        named = ", ".join(marked(run.project.label) for run in live)
+        title, said = ("Cancelling", f"Stopping {named}.") if live else ("Nothing to cancel", "Nothing runs here.")
+        answer(services, tx, ask, replies.notice(title, [said]))

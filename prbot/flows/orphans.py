@@ -182,7 +182,7 @@ def forget(services: Services, ask: Ask) -> None:
     with services.db.read() as tx:
         keys = [row.project for row in orphans.every(tx, ask.pull.key.repo)]
     if not keys or not (ask.command.dirs or ask.command.projects):
-        refuse(services, ask, nothing_to_forget(keys, services.identity.prefixes[0]))
+        refuse(services, ask, nothing_to_forget(keys, services.identity.prefixes[0]), title="Nothing forgotten")
         return
     named = among(keys, ask.wanted)
     with services.db.write() as tx:

@@ -43,6 +43,8 @@ class Asked:
     actor: Actor
     command: Command | None = None
     comment_id: int | None = None
+    slug: str = "answer"
+    """Under which name it is answered, where nothing is planned: a comment may hold several commands."""
 
     @property
     def whole(self) -> bool:
@@ -116,10 +118,10 @@ def _meant(services: Services, pull: Pull, asked: Asked, change: gather.Change) 
         named = wanted.workspace is not None
         found = all_but(found, gather.refused(services, pull.repo, change.after, found, workspace_named=named))
     if isinstance(found, NoSuchProject):
-        report.reply(services, pull.key, asked.comment_id, no_such_project(found))
+        report.reply(services, pull.key, asked.comment_id, no_such_project(found), asked.slug)
         return None
     if not found and change.selection.is_empty:
-        report.reply(services, pull.key, asked.comment_id, nothing_affected(pull.base_branch))
+        report.reply(services, pull.key, asked.comment_id, nothing_affected(pull.base_branch), asked.slug)
     return found
 
 

@@ -22,6 +22,7 @@ from prbot.core.ids import PullKey
 from prbot.core.pulls import Status
 from prbot.core.runs import LIVE, Goal, RunStatus
 from prbot.core.statuses import (
+    GATE,
     PLAN,
     apply_status,
     gate_status,
@@ -75,19 +76,17 @@ def want_status(tx: Session, pull: PullKey, sha: str, status: Status) -> None:
     posts.want(tx, pull, posts.STATUS, f"{sha} {status.context}", [json.dumps(asdict(status), sort_keys=True)])
 
 
-def want_all(
-    services: Services, tx: Session, pull: PullRow, reviewers: Sequence[str], gate: Status | None, *, shows_checks: bool
-) -> None:
+def want_all(services: Services, tx: Session, pull: PullRow, gate: _GateNow, *, shows_checks: bool) -> None:
     """Work out every comment, status, check and deployment of a pull request."""
     every = runs.operations(tx, pull.key)
     plans = [each for each in every if each.goal is Goal.PLAN]
     if plans:
-        _want_plan_comment(services, tx, pull, plans, plans[-1], reviewers)
+        _want_plan_comment(services, tx, pull, plans, gate.reviewers)
         _want_plan_statuses(services, tx, pull, plans, shows_checks=shows_checks)
     if shows_checks:
         checks.want_permission(services, tx, pull)
-    if gate is not None:
-        want_status(tx, pull.key, pull.head_sha, gate)
+    if gate.status is not None:
+        want_status(tx, pull.key, pull.head_sha, gate.status)
     _end_what_is_left_behind(tx, pull)
     for operation in every:
         if operation.goal is Goal.APPLY:
@@ -143,9 +142,12 @@ def _end_what_is_left_behind(tx: Session, pull: PullRow) -> None:
     over = pull.state != "open" and pull.head_sha in put_aside
     for post in posts.of_pull(tx, pull.key):
         sha, _, name = post.key.partition(" ")
-        if sha in (pull.head_sha, pull.merge_sha, pull.queued_sha) and not (over and name.startswith(PLAN)):
+        past_the_gate = pull.state == "merged" and name == GATE
+        theirs = sha in (pull.head_sha, pull.merge_sha, pull.queued_sha)
+        if theirs and not (over and name.startswith(PLAN)) and not past_the_gate:
             continue
         said = f"given up: {pull.state}" if sha == pull.head_sha else f"given up: {pull.head_sha[:7]} took its place"
+        said = "merged before it was met" if past_the_gate and sha == pull.head_sha else said
         body = json.loads(post.body) if post.kind in (posts.STATUS, posts.CHECK) else {}
         if post.kind == posts.STATUS and body["state"] == "pending":
             want_status(tx, pull.key, sha, Status(name, "error", said))
@@ -155,19 +157,24 @@ def _end_what_is_left_behind(tx: Session, pull: PullRow) -> None:
 
 
 def _want_plan_comment(
-    services: Services, tx: Session, pull: PullRow, plans: list[Operation], latest: Operation, reviewers: Sequence[str]
+    services: Services, tx: Session, pull: PullRow, plans: list[Operation], reviewers: Sequence[str] | None
 ) -> None:
+    latest = plans[-1]
     members = runs.of_operation(tx, latest.id)
     if any(run.status in LIVE for run in members):
         return
+    shows = _shows(latest, members)
+    if reviewers is None and latest.comment_key and latest.comment_shows == shows:
+        return  # it stands as it is: whom it calls is not known now
     if latest.conflict:
         document = replies.conflict(latest.head_sha, pull.base_branch, latest.conflict)
     elif members or latest.refusals or latest.orphans or latest.notes:
         rules = services.rules(pull.repo)
-        document = plan_document(views.plan_view(tx, pull, latest, rules, services.identity.prefixes[0], reviewers))
+        document = plan_document(
+            views.plan_view(tx, pull, latest, rules, services.identity.prefixes[0], reviewers or ())
+        )
     else:
         document = ()
-    shows = _shows(latest, members)
     if document and not latest.comment_key:
         twin = next((each for each in reversed(plans[:-1]) if each.comment_key and each.comment_shows == shows), None)
         recent = next((each for each in reversed(plans[:-1]) if each.comment_key), None)
@@ -233,9 +240,10 @@ class _GateNow:
     """What is to be said of the gate; `status` is None where there is nothing (new) to say."""
 
     status: Status | None = None
-    reviewers: tuple[str, ...] = ()
-    """Who approved before the plan was there to be seen."""
+    reviewers: tuple[str, ...] | None = None
+    """Who approved before the plan was there to be seen; None where that is not known now."""
     planning: bool = False
+    """Whether its plan is under way, so that there will be more to say soon."""
     computing: bool = False
     """The forge does not know yet whether it merges: it is asked again, since nothing will tell."""
     nobody_approved: bool = False
@@ -263,7 +271,7 @@ def _gate_now(services: Services, row: PullRow) -> _GateNow:
     early = {each.user for v in verdict.verdicts.values() for each in v.not_counted if each.code in TOO_EARLY}
     computing = pull.mergeable is None and any(gate.name == "mergeable" for gate in verdict.unmet)
     opinions = any(each.state in ("APPROVED", "DISMISSED") for each in facts.reviews) or bool(facts.explicit)
-    return _GateNow(status, tuple(sorted(early)), computing, nobody_approved=not opinions)
+    return _GateNow(status, tuple(sorted(early)), computing=computing, nobody_approved=not opinions)
 
 
 def _record_gate(services: Services, row: PullRow, verdict: GateReport, digest: str, status: Status) -> None:
@@ -321,7 +329,7 @@ def _work_out(services: Services, row: PullRow) -> Transient | None:
             _want_of_queue(services, tx, fresh, queue)
         if gate.nobody_approved:
             _say_nothing_of_approvals(tx, pull)
-        want_all(services, tx, fresh, gate.reviewers, gate.status, shows_checks=shows_checks)
+        want_all(services, tx, fresh, gate, shows_checks=shows_checks)
         tx.flush()
         sending.hold_back(tx, pull)
     return Transient("the forge is still computing whether it merges") if gate.computing else problem

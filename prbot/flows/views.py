@@ -75,7 +75,8 @@ def _notes(run: Run) -> tuple[str, ...]:
     elif run.extra_args:
         found.append(f"Made with `{' '.join(run.extra_args)}`, which goes into what an approval is for.")
     if run.comes_after:
-        found.append(provisional([ProjectKey(run.repo, *each).label for each in run.comes_after]))
+        labels = [ProjectKey(run.repo, *each).label for each in run.comes_after]
+        found.append(provisional(labels, failed=run.status is RunStatus.ERRORED))
     if run.left_out:
         found.append(left_out_note(run.left_out))
     return (*found, *_state_note(run))

@@ -178,12 +178,61 @@ def test_a_word_that_takes_the_sense_of_a_command_away_is_not_taken_for_it(word:
         "*really\nprbot plan\nnow*",
         "a <br>\nprbot plan",
         "prbot plan\n-- \nBo, by mail",
-        "prbot plan\\\nplease",
         "<details><summary>log</summary>\n\nx\n\n</details>\n\nprbot plan",
     ],
 )
 def test_what_stands_beside_a_quote_or_in_plain_emphasis_is_a_command(body: str) -> None:
     assert parse(body) == [Command("plan")]
+
+
+HEADER = "From: al <notifications@github.com>\nSent: Monday\nTo: acme/infra <infra@reply.github.com>\n\n"
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        f"Looks good.\n\n________________________________\n{HEADER}prbot unlock\n",
+        "Looks good.\n\n-----Original Message-----\nFrom: al\nSent: Monday\n\nprbot unlock\n",
+        "Gut.\n\n**Von:** al <notifications@github.com>\n**Gesendet:** Montag\n\nprbot unlock\n",
+        "Good.\n\nOn Mon, 29 Nov 2026, al <notifications@github.com> wrote:\n\n> prbot unlock\n",
+    ],
+)
+def test_a_reply_by_mail_says_nothing_of_what_the_letter_said_that_it_replies_to(mail: str) -> None:
+    assert parse(mail) == []
+    assert parse(f"prbot plan\n\n{mail}") == [Command("plan")]
+
+
+def test_below_a_letter_that_is_quoted_line_by_line_a_command_is_one() -> None:
+    mail = "On Mon, 29 Nov 2026, al <notifications@github.com> wrote:\n\n> prbot unlock\n\nprbot plan\n"
+    assert parse(mail) == [Command("plan")]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "meant"),
+    [
+        ("could you @ops-bot plan -d net please?", "@ops-bot plan -d net"),
+        ("Thanks! @ops-bot, apply.", "@ops-bot apply"),
+        ("now (@prbot unlock) it is free", "@prbot unlock"),
+    ],
+)
+def test_whoever_is_called_within_a_sentence_answers_and_does_nothing(sentence: str, meant: str) -> None:
+    (found,) = parse(sentence, bot="ops-bot[bot]")
+    assert found == CommandError(
+        sentence,
+        "This stands within a sentence: it may be an example, and is not followed.",
+        f"Write it on a line of its own: `{meant}`.",
+    )
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "I like @ops-bot a lot", "mail me@ops-bot plan", "use `@ops-bot plan` for that", "please run prbot plan",
+        "see [@ops-bot plan](http://x)", "ask @ops-bot-2 plan", "> could you @ops-bot plan", "ask @ops-bot",
+    ],
+)  # fmt: skip
+def test_who_is_only_spoken_of_stays_silent(sentence: str) -> None:
+    assert parse(sentence, bot="ops-bot[bot]") == []
 
 
 def test_globs_survive_markdown() -> None:
@@ -292,12 +341,15 @@ def test_a_directory_outside_of_the_repository_is_an_error(path: str) -> None:
         ("prbot approve wxyz", "not the beginning of a fingerprint", "at least its first 4"),
         ("prbot plan -d 'net", "A quote is opened", "Close it"),
         ("prbot plan \\", "ends with a backslash", "leave the backslash out"),
+        ("prbot unlock \\\n  -d net", "ends with a backslash", "leave the backslash out"),
+        ("\ufeffprbot plan", "invisible character (U+FEFF)", "Type it anew"),
+        (":rocket: prbot plan", "other signs before its first word", "without any marks: `prbot plan`"),
         ("prbot plan -d `net`", "a backtick", "without code marks"),
         ("prbot plan -d `net\nand` more", "must fit on one line", "alone on its line"),
         ("prbot plan -d “net”", "typographic quote (“)", "straight quotes"),
-        ("prbot plan —verbose", "typographic dash", "Type two hyphens: `--verbose`"),
-        ("prbot plan –d net", "typographic dash", "two hyphens"),
-        ("prbot plan -- —refresh-only", "typographic dash", "two hyphens"),
+        ("prbot plan —verbose", "typographic dash", "Type plain hyphens: `--verbose`"),
+        ("prbot plan –d net", "typographic dash", "Type plain hyphens: `-d`"),
+        ("prbot plan -- —refresh-only", "typographic dash", "Type plain hyphens: `--refresh-only`"),
         ("prb\u200bot plan", "invisible character (U+200B)", "Type it anew"),
         ("prbot plan -d ne\u202et", "invisible character (U+202E)", "Type it anew"),
         ("prbot plan -d a\x07b", "invisible character (U+0007)", "Type it anew"),

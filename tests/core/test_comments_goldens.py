@@ -175,7 +175,7 @@ UNDONE = ApplyView(
 
 READY = (
     Gate("planned", True, "all projects are planned on this head"),
-    Gate("approved", True, "1 of 1 approvals count", notes=(
+    Gate("approved", True, "1 approval counts, and 1 is needed", notes=(
         "bo approved by a review at 2026-11-20 12:00:03Z: it counts. Of bo's 2 approvals it is the newest that counts.",
     )),
     Gate("mergeable", True, "it merges into main"),
@@ -185,7 +185,7 @@ READY = (
 
 GATES = (
     Gate("planned", True, "all projects are planned on this head"),
-    Gate("approved", False, "0 of 1 approvals count",
+    Gate("approved", False, "no approval counts, and 1 is needed",
          "somebody with write access, and other than al, can approve 1a2b3c4 by a review, after the plan's comment",
          ("bo's approval came before the plan's comment at 2026-11-20 12:00:03Z; approve again.",
           "al's approval does not count: al is the author of the pull request.")),
@@ -237,8 +237,6 @@ COMMENTS: dict[str, Document] = {
         "4" * 40,
         "main",
     ),
-    "notice_your_turn": replies.your_turn(["dns", "net"], after=12),
-    "notice_overtaken": replies.overtaken(["net"], 9),
     "notice": replies.notice("Plan approved", ["@bo approved `7f3a9c21` for net."]),
 }
 

@@ -85,8 +85,6 @@ DOCUMENTS: st.SearchStrategy[Document] = st.one_of(
     st.builds(NoSuchProject, HOSTILE, TEXTS).map(replies.no_such_project),
     st.builds(replies.version_reply, HOSTILE, HOSTILE),
     st.lists(st.builds(replies.Freed, HOSTILE, st.none() | st.just(12)), max_size=2).map(replies.unlocked),
-    st.builds(replies.your_turn, st.lists(HOSTILE, min_size=1, max_size=2), after=st.none() | st.just(12)),
-    st.builds(replies.overtaken, st.lists(HOSTILE, min_size=1, max_size=2), st.just(12)),
     st.builds(replies.nothing_affected, HOSTILE),
     st.builds(replies.notice, HOSTILE, st.lists(HOSTILE, min_size=1, max_size=2)),
 )

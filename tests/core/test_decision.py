@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from prbot.core.comparison import Verdict
-from prbot.core.decision import decide_apply
+from prbot.core.decision import ApplyDecision, decide_apply, decide_unmet
+from prbot.core.gates import Gate, GateReport
 from prbot.core.ids import ProjectKey
 from prbot.core.reviewed import Merge, base_moved, other_content, unreviewed
 from prbot.core.rules import Rules
@@ -33,24 +34,32 @@ SNEAKED = "The base branch changed what it reads."
 )
 def test_only_what_was_reviewed_is_applied(verdict: Verdict, moved: bool, subset: Any, action: str) -> None:
     rules = Rules(subset=subset)
-    decision = decide_apply(verdict, unreviewed=SNEAKED if moved else "", rules=rules, approved=True)
+    decision = decide_apply(verdict, unreviewed=SNEAKED if moved else "", rules=rules)
     assert decision.action == action
     assert decision.reason.endswith(".")
     assert decision.reason.endswith(SNEAKED) is moved
-    unapproved = decide_apply(verdict, unreviewed=SNEAKED if moved else "", rules=rules, approved=False)
-    assert unapproved.action == "await_approval"
 
 
 def test_what_a_failed_apply_left_to_do_is_retried_within_what_was_approved() -> None:
-    def again(verdict: Verdict, *, moved: bool = False, approved: bool = True) -> str:
-        return decide_apply(
-            verdict, unreviewed=SNEAKED if moved else "", rules=Rules(), approved=approved, retry=True
-        ).action
+    def again(verdict: Verdict, *, moved: bool = False) -> str:
+        return decide_apply(verdict, unreviewed=SNEAKED if moved else "", rules=Rules(), retry=True).action
 
     assert again(Verdict.SUBSET) == "apply"
     assert again(Verdict.DIFFERENT) == "hold"
     assert again(Verdict.SUBSET, moved=True) == "hold"
-    assert again(Verdict.SUBSET, approved=False) == "await_approval"
+
+
+def test_what_is_not_approved_waits_for_that_and_what_another_requirement_keeps_no_approval_releases() -> None:
+    approved = Gate("approved", False, "no approval counts, and 1 is needed", "somebody can approve")
+    merged = Gate("merged", False, "its merge commit 1a2b3c4 is not on main", "bring 1a2b3c4 back to main")
+    planned = Gate("planned", False, "net is being planned", "wait for it to end")
+    assert decide_unmet(GateReport((planned,), {})) is None
+    assert decide_unmet(GateReport((planned, approved), {})) == ApplyDecision(
+        "await_approval", "It is not approved: no approval counts, and 1 is needed."
+    )
+    assert decide_unmet(GateReport((approved, merged), {})) == ApplyDecision(
+        "refuse", "Its merge commit 1a2b3c4 is not on main. To go on: bring 1a2b3c4 back to main."
+    )
 
 
 # -- what was reviewed ------------------------------------------------------------------------------------------------

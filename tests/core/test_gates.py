@@ -123,9 +123,18 @@ def test_a_merged_change_is_planned_afresh_so_that_its_old_plans_age_does_not_ma
     assert gate(facts, "planned").met
 
 
-@pytest.mark.parametrize("status", [RunStatus.PENDING, RunStatus.WAITING, RunStatus.PLANNING, RunStatus.APPLYING])
-def test_a_merged_project_with_a_run_under_way_is_not_applied_again(status: RunStatus) -> None:
-    assert gate(with_project(APPLICABLE, status=status), "planned").why == f"net has a run under way ({status})"
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (RunStatus.PENDING, ("net is about to be planned", "wait for it to end")),
+        (RunStatus.WAITING, ("net waits for its turn", "wait for its turn")),
+        (RunStatus.PLANNING, ("net is being planned", "wait for it to end")),
+        (RunStatus.APPLYING, ("net is being applied", "wait for it to end")),
+    ],
+)
+def test_a_merged_project_with_a_run_under_way_is_not_applied_again(status: RunStatus, said: tuple[str, str]) -> None:
+    found = gate(with_project(APPLICABLE, status=status), "planned")
+    assert (found.why, found.todo) == said
 
 
 def test_a_merged_project_of_unknown_outcome_asks_a_human() -> None:
@@ -145,7 +154,7 @@ def test_the_count_the_reasons_and_who_can_are_all_said() -> None:
     early = replace(REVIEW, submitted_at=NOON)
     found = gate(replace(READY, reviews=(stranger, early)), "approved")
     assert not found.met
-    assert found.why == "0 of 1 approvals count"
+    assert found.why == "no approval counts, and 1 is needed"
     assert found.notes == (
         "bo's approval came in the same second as the plan's comment at 2026-11-20 12:00:03Z; approve again.",
         "eve's approval does not count: eve has no write access (read).",
@@ -183,7 +192,7 @@ def test_who_can_approve_is_told_as_the_rules_have_it() -> None:
 
 def test_the_rules_say_how_many_approvals_are_needed() -> None:
     found = gate(replace(READY, rules=Rules(approvals=2)), "approved")
-    assert (found.met, found.why) == (False, "1 of 2 approvals count")
+    assert (found.met, found.why) == (False, "1 approval counts, and 2 are needed")
     free = gate(replace(READY, rules=Rules(approvals=0), reviews=()), "approved")
     assert (free.met, free.why) == (True, "no approval is needed")
 
@@ -193,7 +202,7 @@ def test_every_project_needs_its_own_approvals_and_is_named_where_they_differ() 
     db = replace(PROJECT, project=DB, plan=later, earlier={})
     found = gate(replace(READY, projects=(PROJECT, db)), "approved")
     assert not found.met
-    assert found.why == "net: 1 of 1 approvals count; db: 0 of 1 approvals count"
+    assert found.why == "net: 1 approval counts, and 1 is needed; db: no approval counts, and 1 is needed"
     assert found.notes == (
         "net: bo approved by a review at 2026-11-20 12:01:03Z: it counts.",
         "db: bo's approval came before the plan's comment at 2026-11-20 13:00:03Z; approve again.",
@@ -242,7 +251,7 @@ def test_a_held_plan_is_released_by_the_command_that_the_report_tells() -> None:
 
 def test_a_plan_that_differs_after_the_merge_needs_an_approval_even_where_none_was_needed() -> None:
     facts = replace(with_project(APPLICABLE, status=RunStatus.HELD, plan=HELD, earlier={}), rules=Rules(approvals=0))
-    assert gate(facts, "approved").why == "0 of 1 approvals count"
+    assert gate(facts, "approved").why == "no approval counts, and 1 is needed"
 
 
 def test_a_merged_pull_request_without_its_time_of_merging_is_not_judged() -> None:

@@ -41,7 +41,7 @@ def test_a_lock_is_freed_by_its_holders_author_or_by_a_maintainer() -> None:
     refused = may("unlock", "write")
     assert isinstance(refused, Refused)
     assert refused.reason == (
-        "Another author's pull request holds this project: `unlock` needs maintain access then, and you have write "
+        "This is another author's pull request: `unlock` needs maintain access then, and you have write "
         "access. Ask that author, or somebody with maintain access."
     )
 

@@ -40,14 +40,14 @@ def test_a_plan_is_named_by_the_first_characters_of_its_fingerprint() -> None:
 
 def test_a_bare_approve_names_the_only_plan_that_waits() -> None:
     assert named_plan(None, [PLAN]) is PLAN
-    assert named_plan(None, [PLAN, OTHER]) == NamesNone("2 plans wait for approval; say which: 7f3aaaaa, 7f3bbbbb.")
+    assert named_plan(None, [PLAN, OTHER]) == NamesNone("2 plans wait for approval: say which.")
     assert named_plan(None, []) == NamesNone("No plan waits for approval here.")
 
 
 @pytest.mark.parametrize("prefix", ["7f3", "", "k1:7f3a", "7f3a `@acme/everybody`", "7f3a\n"])
 def test_what_is_no_start_of_a_fingerprint_names_nothing_and_is_not_repeated(prefix: str) -> None:
     named = named_plan(prefix, [PLAN])
-    assert named == NamesNone("A plan is named by the first characters, at least 4, of one of: 7f3aaaaa.")
+    assert named == NamesNone("A plan is named by the first characters of its fingerprint, at least 4.")
 
 
 def test_a_fingerprint_that_two_projects_share_names_neither() -> None:
@@ -58,4 +58,4 @@ def test_a_fingerprint_that_two_projects_share_names_neither() -> None:
 
 
 def test_a_fingerprint_of_no_waiting_plan_names_nothing() -> None:
-    assert named_plan("beef", [PLAN]) == NamesNone("`beef` names no plan that waits for approval; there is: 7f3aaaaa.")
+    assert named_plan("beef", [PLAN]) == NamesNone("`beef` names no plan that waits for approval.")

@@ -69,7 +69,7 @@ def test_that_nothing_is_affected_is_a_success_only_where_it_was_found() -> None
     unknown = plan(None, looked=None)["prbot/plan"]
     assert (unknown.state, unknown.description) == ("pending", "not all of it was looked at; see `prbot apply`")
     conflict = plan(None, Looked(conflict=("net/main.tf",)))["prbot/plan"]
-    assert (conflict.state, conflict.description) == ("failure", "does not merge: conflicts in 1 files")
+    assert (conflict.state, conflict.description) == ("failure", "does not merge: conflicts in 1 file")
     refused = plan(None, Looked(refused=("db",)))["prbot/plan"]
     assert (refused.state, refused.description) == ("failure", "1 not planned; see the comment")
 
@@ -95,7 +95,10 @@ def test_the_gates_status() -> None:
     assert gate(replace(none, looked=None)) == ("pending", "not met: planned, approved, unlocked; see `prbot apply`")
     assert gate(replace(READY, looked=None)) == ("pending", "not met: planned; see `prbot apply`")
     broken = ("failure", "not every directory could be planned; see the comment")
-    assert gate(replace(none, looked=Looked(conflict=("net/main.tf",)))) == broken
+    assert gate(replace(none, looked=Looked(conflict=("net/main.tf",)))) == (
+        "failure",
+        "it conflicts with main; see the comment",
+    )
     assert gate(replace(READY, looked=Looked(refused=("db",)))) == broken
     elsewhere = replace(with_pull(base_branch="topic"), governed=False)
     assert gate(elsewhere) == ("pending", "topic is not planned for")
@@ -125,7 +128,7 @@ def test_what_was_not_looked_at_or_cannot_be_planned_is_told_with_the_way_on() -
         "change the base to main, or have topic listed in the rules",
     )
     assert planned(with_project(narrowed=("-target=a.b",))) == (
-        "net was planned with -target=a.b, and such a plan cannot be applied", "type `prbot plan` without arguments",
+        "net was planned with `-target=a.b`, and such a plan cannot be applied", "type `prbot plan` without arguments",
     )  # fmt: skip
     assert planned(with_project(complete=False)) == (
         "net has a plan that puts changes off until others are applied, and such a plan cannot be approved",

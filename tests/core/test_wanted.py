@@ -81,7 +81,9 @@ def test_what_a_command_names_is_looked_for_among_projects_that_there_are() -> N
     assert among(every, Wanted(workspace="prd")) == NoSuchProject(
         "No project matches `-w prd`. Did you mean `prod`?", ("default", "prod")
     )
-    assert among((), Wanted(dirs=("net",))) == NoSuchProject("No project matches `-d net`. There is none.", ())
+    assert among((), Wanted(dirs=("net",))) == NoSuchProject(
+        "No project matches `-d net`. There is no project here.", ()
+    )
 
 
 def test_naming_what_is_refused_or_gone_says_so() -> None:

@@ -56,7 +56,7 @@ def test_new_rules_change_how_many_approvals_are_needed_of_what_is_open_at_once(
     assert reload_rules(ruled.services)
     ruled.settle()
     assert pull.status("prbot/gate")["state"] == "pending"
-    assert "1 of 2 approvals count" in said(ruled, pull, "al", "prbot apply")
+    assert "1 approval counts, and 2 are needed" in said(ruled, pull, "al", "prbot apply")
     first, second = ruled.audit("rules.loaded")
     assert second["facts"]["before"] == first["facts"]["digest"] != second["facts"]["digest"]
 
@@ -75,7 +75,7 @@ def test_wrong_new_rules_leave_those_in_force_that_were(ruled: Story, rules: Pat
     assert not reload_rules(ruled.services)
     pull.approve(by="bo")
     ruled.settle()
-    assert "1 of 2 approvals count" in said(ruled, pull, "al", "prbot apply")
+    assert "1 approval counts, and 2 are needed" in said(ruled, pull, "al", "prbot apply")
     (refused,) = ruled.audit("rules.refused")
     (loaded,) = ruled.audit("rules.loaded")
     assert refused["facts"]["in_force"] == loaded["facts"]["digest"]

@@ -97,6 +97,7 @@ _TITLES = {
     RunStatus.HELD: "Apply held",
     RunStatus.AWAITING_APPROVAL: "Apply awaits approval",
     RunStatus.PLANNED: "Ready to apply",
+    RunStatus.WAITING: "Apply waits for its turn",
     RunStatus.CANCELLED: "Apply cancelled",
     RunStatus.DISCARDED: "Given up",
 }
@@ -106,7 +107,8 @@ _TITLES = {
 def _title(status: RunStatus, projects: tuple[AppliedProject, ...]) -> str:
     those = [each for each in projects if each.status is status]
     if status is RunStatus.ERRORED and not any(each.output for each in those):
-        return "Plan before the apply failed"
+        planned = all(each.counts != words.NOTHING for each in those)
+        return "Not applied" if planned else "Plan before the apply failed"
     if status is RunStatus.PLANNED and all(each.is_retry for each in those):
         return "Retry is ready"
     return _TITLES[status]
@@ -217,12 +219,16 @@ def _told(project: AppliedProject, view: ApplyView) -> Iterator[str]:
             lies = "What the failed apply left to do" if project.is_retry else "It"
             yield f"{lies} lies within what was approved. Look at it below: {typed['apply']} applies it. Or {gives_up}."
         case RunStatus.ERRORED if project.output:
+            stopped = f"{by} cancelled it. " if project.ended_by else ""
             yield (
-                "The lock is kept, so that no other pull request builds on it. What is left is planned again at once: "
-                f"the next comment shows it. Where that fails too, {typed['apply']} tries again; or {gives_up}."
+                f"{stopped}The lock is kept, so that no other pull request builds on it. What is left is planned "
+                "again at once: the next comment shows it. Where that fails too, "
+                f"{typed['apply']} tries again; or {gives_up}."
             )
         case RunStatus.ERRORED:
             yield f"Nothing was applied, and the lock is kept. {typed['apply']} tries again; or {gives_up}."
+        case RunStatus.WAITING:
+            yield "It goes on by itself then."
         case RunStatus.CANCELLED:
             yield f"{by} cancelled it. The lock is kept. {typed['apply']} begins it again; or {gives_up}."
         case RunStatus.DISCARDED:

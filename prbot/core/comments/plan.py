@@ -190,9 +190,14 @@ def _orphan_note(orphan: Orphan) -> str:
     )
 
 
-def provisional(labels: Sequence[str]) -> str:
-    """What to know of a project that reads others of the same pull request."""
+def provisional(labels: Sequence[str], *, failed: bool = False) -> str:
+    """What to know of a project that reads others of the same pull request, and whose plan perhaps failed for that."""
     named, they = listed([marked(label) for label in labels]), "that is" if len(labels) == 1 else "these are"
+    if failed:
+        return (
+            f"It reads {named}, which this pull request changes as well. If it cannot be planned before {they} "
+            "applied, leave it to a pull request of its own after this one."
+        )
     return (
         f"It reads {named}, which this pull request changes as well: once {they} applied, it is planned anew, applied "
         "if the plan is the same, and held for an approval if not."

@@ -93,20 +93,6 @@ def unlocked(freed: Sequence[Freed]) -> Document:
     return ((Text("## Unlocked\n\n" + "\n".join(items)),),)
 
 
-def your_turn(labels: Sequence[str], *, after: int | None = None) -> Document:
-    """This pull request now holds projects that it waited for."""
-    why = f"#{after} is done with" if after is not None else "Nobody else holds"
-    held = listed([*map(code, labels)])
-    return ((Text(f"## Your turn\n\n{why} {held}: this pull request is planned again now."),),)
-
-
-def overtaken(labels: Sequence[str], by: int) -> Document:
-    """A merged pull request took over what this one held."""
-    held = listed([*map(code, labels)])
-    text = f"#{by} is merged, and now holds {held}. This pull request waits, and is planned again when that is applied."
-    return ((Text(f"## Waiting for #{by}\n\n{text}"),),)
-
-
 def nothing_affected(base_branch: str) -> Document:
     """The answer to `prbot plan` when no project is affected."""
     text = f"No project is affected by what this pull request changes against {code(base_branch)}."
