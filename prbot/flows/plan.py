@@ -14,7 +14,6 @@ from prbot.core.commands import Command
 from prbot.core.comments.replies import no_such_project, nothing_affected
 from prbot.core.ids import ProjectKey, PullKey
 from prbot.core.inputs import input_digest
-from prbot.core.missed import pushes_missed
 from prbot.core.projects import Project, Selection
 from prbot.core.pulls import Pull
 from prbot.core.runs import BUSY, NEXT, Goal, RunStatus
@@ -28,7 +27,7 @@ from prbot.flows.locks import claim, claimed_by, give_up, stands_before
 from prbot.flows.nudge import report_soon, stop
 from prbot.flows.services import Services
 from prbot.flows.steps import Made, StepFailed, against, bench, kept_summary
-from prbot.ports import Conflict, Denied, MergeConflict, Merged, NotFound, Unavailable
+from prbot.ports import MergeConflict, Merged, Unavailable
 from prbot.store import runs, slots
 from prbot.store.tables import Operation, PullRow, Run
 
@@ -162,41 +161,6 @@ def _heads(run: Run, every: Mapping[str, Run]) -> set[str]:
         heads.add(link.head_sha)
         link = every.get(link.carries or "")
     return heads
-
-
-def keep_pusher(services: Services, pull: Pull) -> None:
-    """A push that only merged base makes nobody a pusher: who pushed the head before it stays the last one."""
-    with services.db.read() as tx:
-        known = tx.get_one(PullRow, (pull.key.repo, pull.key.number))
-    if not known.earlier_sha:
-        return
-    try:
-        base = gather.fetched(services, pull, [known.pushed_sha, known.earlier_sha])
-    except (Denied, NotFound, Conflict):  # pushed over, and gone from the forge
-        return
-    pushed = services.git.merge(pull.repo, base, known.pushed_sha)
-    if isinstance(pushed, MergeConflict) or not gather.same_on_base(services, pull, base, known.earlier_sha, pushed):
-        return
-    earlier = known.earlier_pusher
-    if earlier is None and pull.head_repo:
-        earlier = _who_pushed(services, pull, base, known.earlier_sha)
-    with services.db.write() as tx:
-        mine = tx.get_one(PullRow, (pull.key.repo, pull.key.number))
-        mine.pusher = earlier or ""
-        tx.add(mine)
-
-
-def _who_pushed(services: Services, pull: Pull, base: str, sha: str) -> str:
-    """Who pushed a commit of the head's branch, or the one that it merges base into; empty where nobody says."""
-    pushes = services.forge.pushes(pull.head_repo, pull.head_branch) if pull.head_repo else []
-    led_there = pushes_missed(pushes, "", sha)
-    for push in reversed(led_there):
-        pushed = services.git.merge(pull.repo, base, push.after)
-        if not push.before or not isinstance(pushed, Merged):
-            return push.by
-        if not gather.same_on_base(services, pull, base, push.before, pushed):
-            return push.by
-    return led_there[0].by
 
 
 def _record(services: Services, pull: Pull, asked: Asked, found: Found) -> None:

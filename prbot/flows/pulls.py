@@ -18,7 +18,7 @@ from prbot.core.missed import Standing, is_behind, standing
 from prbot.core.pulls import Pull
 from prbot.core.retries import is_due, next_try
 from prbot.core.runs import Goal, RunStatus
-from prbot.flows import approved, checks, commands, gather, given_up, merges, plan, queued, sharing, strangers
+from prbot.flows import approved, checks, commands, gather, given_up, merges, plan, pushers, queued, sharing, strangers
 from prbot.flows.admission import admit_runs
 from prbot.flows.asks import Ask
 from prbot.flows.locks import claimed_by, give_up
@@ -188,8 +188,8 @@ def _changed(services: Services, pull: Pull, event: PullEvent) -> None:
     if not governed(rules, pull):
         _not_ours(services, pull)
         return
-    if event.action == "pushed":
-        plan.keep_pusher(services, pull)
+    if event.action in ("pushed", "opened"):
+        pushers.keep(services, pull)
     if pull.draft and not rules.drafts:
         log.info("a draft is not planned", repository=pull.key.repo, pull=pull.key.number)
         return

@@ -115,3 +115,19 @@ def test_the_pusher_stays_the_pusher_also_where_his_push_is_told_after_the_merge
     app.settle()
     assert state(pull) == "pending"
     assert "cy's approval does not count: cy pushed last." in gates(app, pull)
+
+
+def test_the_pusher_of_a_branch_stays_the_pusher_when_the_base_was_merged_into_it_before_it_was_opened(
+    app: Story,
+) -> None:
+    infra, before = pushed_by_another(app)
+    infra.commit("main", {"notes.md": "more\n"}, by="root")
+    before.update_branch(by="bo")
+    before.close(by="al")
+    app.settle()
+    pull = infra.open_pull(by="al", branch="topic")
+    app.settle()
+    pull.approve(by="cy")
+    app.settle()
+    assert state(pull) == "pending"
+    assert "cy's approval does not count: cy pushed last." in gates(app, pull)
