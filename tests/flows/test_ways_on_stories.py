@@ -13,6 +13,8 @@ from markdown_it import MarkdownIt
 from prbot.core.commands import Command, parse
 from prbot.sandbox.pullrequest import SandboxPull
 from prbot.sandbox.repository import SandboxRepo
+from prbot.store.outputs import read as read_output
+from tests.faults.workers import until
 from tests.flows.app import Story, shared_with_engines, story, tf
 
 MOST_STEPS = 8
@@ -185,6 +187,51 @@ def test_an_open_pull_request_is_led_to_its_merge(app: Story) -> None:
     pull.merge(by="al")
     app.settle()
     assert infra.state("net") == infra.state("dns") == {"x": "1"}
+
+
+def test_what_was_cancelled_while_it_was_applied_says_by_whom_and_is_taken_up_again(app: Story) -> None:
+    gate = shared_with_engines(app.root) / "open-sesame"
+    infra = app.repo()
+    waits = failing(infra, gate).replace("test -e", "until test -e").replace('sesame"', 'sesame; do sleep 0.1; done"')
+    pull = merged(app, infra, waits)
+    pull.merge(by="al")
+    until(lambda: any("Provisioning" in each for each in output(app, pull)))
+    pull.comment(by="bo", body="prbot cancel")
+    app.settle()
+    cancelling, failed, ready = said_since(pull)
+    assert cancelling == "## Cancelling\n\n> Stopping `net`."
+    assert "`@bo` cancelled it. The lock is kept, so that no other pull request builds on it." in failed
+    assert ready.startswith("## Retry is ready")
+    gate.touch()
+    pull.comment(by="bo", body="prbot apply -d net")
+    app.settle()
+    assert infra.state("net") == {"two": "2"}
+
+
+def output(app: Story, pull: SandboxPull) -> list[str]:
+    """What the engines have printed so far."""
+    with app.services.db.read() as tx:
+        return [chunk.body for run in app.runs(pull, "apply") for chunk in read_output(tx, run.id)]
+
+
+def test_a_plan_that_leaves_something_out_leads_to_one_that_does_not(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("defaults:\n  extra_args: [-target]\n")
+    with story(tmp_path, rules=rules) as app:
+        infra = app.repo()
+        pull = merged(app, infra, tf(infra.backend("net"), v=1, w=2), approved=False)
+        pull.comment(by="mo", body="prbot plan -- -target=terraform_data.v")
+        app.settle()
+        (part,) = said_since(pull)
+        assert "Made with `-target=terraform_data.v`, so that it cannot be applied." in part
+        assert [way.to_line() for way in offered(part)] == ["prbot plan"]
+        pull.comment(by="mo", body="prbot plan")
+        app.settle()
+        (whole,) = said_since(pull)
+        [approve] = offered(whole)
+        pull.comment(by="mo", body=approve.to_line())
+        app.settle()
+        assert pull.status("prbot/gate")["state"] == "success"
 
 
 def test_a_plan_speaks_of_earlier_approvals_only_where_there_were_some(app: Story) -> None:
