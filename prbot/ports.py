@@ -45,6 +45,10 @@ class Transient(Unavailable):
         self.retry_after = retry_after
 
 
+class Outage(Transient):
+    """Nobody answered, or a broken server did: it says nothing of what was asked."""
+
+
 class Denied(Unavailable):
     """Our credentials do not allow it."""
 

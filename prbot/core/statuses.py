@@ -124,6 +124,11 @@ def gate_while_planning(url: str) -> Status:
     return Status(GATE, "pending", "not met: planned; wait for the plan", url)
 
 
+def gate_unknown(why: str, url: str) -> Status:
+    """What cannot be read now may have changed since it was."""
+    return Status(GATE, "pending", f"not known, and asked again: {why}"[:MOST_CHARACTERS], url)
+
+
 def gate_while_closed(url: str) -> Status:
     """Nothing is held or known of a closed pull request: if it is opened again it is planned again."""
     return Status(GATE, "pending", "it is closed, and is planned again when it is reopened", url)

@@ -54,6 +54,11 @@ def done(tx: Session, ask: Ask) -> None:
         inbox.note_done(tx, ask.row, ask.number + 1)
 
 
+def first_time(tx: Session, ask: Ask, what: str) -> bool:
+    """Whether something is put on record of a command for the first time, and not because it has to be tried again."""
+    return not ask.row or inbox.first_time(tx, ask.row, f"{ask.number} {what}")
+
+
 def answer(services: Services, tx: Session, ask: Ask, document: Document) -> None:
     """Answer, in the caller's transaction. With that the command is done."""
     done(tx, ask)

@@ -18,31 +18,29 @@ from prbot.core.runs import Goal, RunStatus
 from prbot.flows import plan, report, strangers
 from prbot.flows.applying import apply, plan_merged
 from prbot.flows.approving import approve
-from prbot.flows.asks import Ask, answer, done, refuse
+from prbot.flows.asks import Ask, answer, done, first_time, refuse
 from prbot.flows.giving_up import cancel, unlock
 from prbot.flows.heard import heard
 from prbot.flows.orphans import forget
 from prbot.flows.services import Services
-from prbot.store import inbox, runs
-from prbot.store.tables import Post
+from prbot.store import inbox, posts, runs
 
 log = structlog.get_logger(__name__)
 
 
 def execute(services: Services, pull: Pull, event: CommentEvent, row: str) -> None:
-    """Do what a comment asks for. One that asks for nothing, and one that prbot wrote, costs nothing.
+    """Do what a comment asks for.
 
     `row` is its place in the inbox: what was done of it before it had to be tried again is not done twice.
     """
-    found = heard(services, event.body)
-    if not found or _is_ours(services, event) or strangers.is_flood(services, pull, event, row):
+    if strangers.is_flood(services, pull, event, row):
         return
+    found = heard(services, event.body)
     with services.db.write() as tx:
         report.react(services, tx, pull.key, event.comment_id, "eyes")
         so_far = inbox.commands_done(tx, row)
-    errors = [each for each in found if isinstance(each, CommandError)]
-    if errors and not so_far:
-        with services.db.write() as tx:
+        errors = [each for each in found if isinstance(each, CommandError)]
+        if errors and inbox.first_time(tx, row, "errors"):
             services.audit.append(
                 tx,
                 "command.refused",
@@ -62,15 +60,18 @@ def execute(services: Services, pull: Pull, event: CommentEvent, row: str) -> No
                 done(tx, ask)  # a plan's operation does not say so itself: made twice, the later one takes its place
 
 
+def asks_something(services: Services, event: CommentEvent) -> bool:
+    """Whether a comment asks for anything. Most do not, nor do those that prbot wrote itself: they cost nothing."""
+    return bool(heard(services, event.body)) and not _is_ours(services, event)
+
+
 def _is_ours(services: Services, event: CommentEvent) -> bool:
     """Whether prbot wrote the comment: by its marker together with our login, or by its stored id."""
     if find_marker(event.body) is None:
         return False
     with services.db.read() as tx:
-        known = tx.exec(
-            Post.__table__.select().where(Post.__table__.c.external_id == event.comment_id)  # type: ignore[attr-defined]
-        ).first()
-    return known is not None or event.sender.casefold() == services.forge.me().casefold()
+        known = posts.wrote(tx, event.pull, event.comment_id)
+    return known or event.sender.casefold() == services.forge.me().casefold()
 
 
 def do(services: Services, ask: Ask, role: Role) -> None:
@@ -83,15 +84,16 @@ def do(services: Services, ask: Ask, role: Role) -> None:
         refuse(services, ask, verdict.reason, once=True)
         return
     with services.db.write() as tx:
-        services.audit.append(
-            tx,
-            "command.accepted",
-            actor=ask.actor,
-            repo=pull.key.repo,
-            pull=pull.key.number,
-            head=pull.head_sha,
-            facts={"command": command.to_line(services.identity.prefixes[0]), "comment": event.comment_id},
-        )
+        if first_time(tx, ask, "accepted"):
+            services.audit.append(
+                tx,
+                "command.accepted",
+                actor=ask.actor,
+                repo=pull.key.repo,
+                pull=pull.key.number,
+                head=pull.head_sha,
+                facts={"command": command.to_line(services.identity.prefixes[0]), "comment": event.comment_id},
+            )
     ACTS[command.name](services, ask)
 
 
@@ -122,7 +124,8 @@ def _plan(services: Services, ask: Ask) -> None:
             refuse(services, ask, unseen, title="Not planned")
             return
         with services.db.write() as tx:
-            strangers.allow(services, tx, pull, event)
+            if first_time(tx, ask, "allowed"):
+                strangers.allow(services, tx, pull, event)
     plan.start(services, pull, plan.Asked("comment", ask.actor, ask.command, event.comment_id, ask.slug))
 
 

@@ -14,6 +14,7 @@ from prbot.core.comments.text import code, listed, person
 from prbot.core.events import CommentEvent, PullEvent, QueueEvent, RerunEvent, ReviewEvent
 from prbot.core.ids import PullKey
 from prbot.core.pulls import Status
+from prbot.core.retries import MOST_TRIES
 from prbot.flows import report
 from prbot.flows.heard import heard
 from prbot.flows.nudge import report_soon
@@ -88,7 +89,7 @@ def _tell_who_wrote(services: Services, tx: Session, row: InboxEvent, event: Com
     )
     report.react(services, tx, event.pull, event.comment_id, "confused")
     wrote = f"{person(event.sender)} asked for {listed([code(each) for each in left])}."
-    document = given_up(wrote, row.error, "Write that again")
+    document = given_up(wrote, row.error, "Write that again", answered=_was_answered(row))
     report.reply_in(services, tx, event.pull, event.comment_id, document, "given_up")
 
 
@@ -96,8 +97,13 @@ def _say(services: Services, tx: Session, row: InboxEvent, happened: str, again:
     """In one comment for what happened to one head, however often that is tried again."""
     key = PullKey(row.repo, row.pull)
     about = f"given_up:{row.kind}:{row.data.get('action', '')}:{row.data.get('head_sha', '')}"
-    report.want_comment(services, tx, key, about, given_up(happened, row.error, again))
+    report.want_comment(services, tx, key, about, given_up(happened, row.error, again, answered=_was_answered(row)))
     report_soon(services, tx, key)
+
+
+def _was_answered(row: InboxEvent) -> bool:
+    """Whether it was given up because it was refused, and not because nobody answered."""
+    return row.attempts >= MOST_TRIES
 
 
 def _find_again(tx: Session, row: InboxEvent) -> None:

@@ -16,7 +16,7 @@ from prbot.core.events import AboutPull, CommentEvent, PullEvent, QueueEvent, Re
 from prbot.core.ids import PullKey
 from prbot.core.missed import Standing, is_behind, standing
 from prbot.core.pulls import Pull
-from prbot.core.retries import is_due, next_try
+from prbot.core.retries import is_due, next_try, next_try_unanswered
 from prbot.core.runs import Goal, RunStatus
 from prbot.flows import approved, checks, commands, gather, given_up, merges, plan, pushers, queued, sharing, strangers
 from prbot.flows.admission import admit_runs
@@ -24,7 +24,7 @@ from prbot.flows.asks import Ask
 from prbot.flows.locks import claimed_by, give_up
 from prbot.flows.nudge import look_at, report_soon
 from prbot.flows.services import Services
-from prbot.ports import Transient, Unavailable
+from prbot.ports import Outage, Transient, Unavailable
 from prbot.store import inbox, runs
 from prbot.store.known import acted_on
 from prbot.store.slots import SlotLost
@@ -39,20 +39,21 @@ PLANS_ON = frozenset({"opened", "pushed", "reopened", "ready", "base_changed"})
 def execute(services: Services, key: PullKey) -> None:
     """Handle what waits in a pull request's inbox, oldest first. The caller has taken the pull request's slot.
 
-    What is refused is tried again soon, with all that came after it, and told once it is given up. Raises Transient
-    when the forge said when to come again: what was not handled stays in the inbox.
+    What is refused is tried again soon, with all that came after it, and told once it is given up; that nobody answers
+    is waited out for longer. Raises Transient when the forge said when to come again: what was not handled stays in the
+    inbox.
     """
     with services.db.read() as tx:
         waiting = inbox.waiting(tx, key)
     for row in waiting:
         if not is_due(row.retry_at, services.clock.now()):
             break
-        why = _why_not(services, key, row)
-        asked = given_up.asked(services, row) if why else []
+        problem = _problem(services, key, row)
+        asked = given_up.asked(services, row) if problem is not None else []
         with services.db.write() as tx:
-            if not why:
+            if problem is None:
                 inbox.handled(tx, row.id, services.clock.now())
-            elif not _refused(services, tx, row.id, why, asked):
+            elif not _refused(services, tx, row.id, problem, asked):
                 break
     with services.db.write() as tx:
         left = inbox.waiting(tx, key)
@@ -60,8 +61,8 @@ def execute(services: Services, key: PullKey) -> None:
             look_at(services, tx, key, at=left[0].retry_at)
 
 
-def _why_not(services: Services, key: PullKey, row: InboxEvent) -> str:
-    """Handle an event; why that could not be done, empty if it was."""
+def _problem(services: Services, key: PullKey, row: InboxEvent) -> Unavailable | None:
+    """Handle an event; why that could not be done, None if it was."""
     try:
         _handle(services, key, row)
     except (SQLAlchemyError, SlotLost):
@@ -69,22 +70,28 @@ def _why_not(services: Services, key: PullKey, row: InboxEvent) -> str:
     except Transient as problem:
         if problem.retry_after is not None:
             raise
-        return str(problem)
+        return problem
     except Unavailable as refusal:
-        return str(refusal)
+        return refusal
     except Exception:
         log.exception("an event broke prbot", repository=key.repo, pull=key.number, event_kind=row.kind)
-        return "prbot failed here, by its own fault; its log says more."
-    return ""
+        return Unavailable("prbot failed here, by its own fault; its log says more.")
+    return None
 
 
-def _refused(services: Services, tx: Session, event: str, why: str, asked: Sequence[str]) -> bool:
+def _refused(services: Services, tx: Session, event: str, problem: Unavailable, asked: Sequence[str]) -> bool:
     """Have an event tried again later. True if that was tried often enough, and people are told."""
     row = tx.get_one(InboxEvent, event)
-    row.attempts, row.error = row.attempts + 1, why
-    row.retry_at = next_try(row.attempts, services.clock.now())
+    row.error, now = str(problem), services.clock.now()
+    if isinstance(problem, Outage):
+        row.unanswered += 1
+        row.retry_at = next_try_unanswered(row.unanswered, now)
+    else:
+        row.attempts += 1
+        row.retry_at = next_try(row.attempts, now)
     tx.add(row)
-    facts = {"repository": row.repo, "pull": row.pull, "event_kind": row.kind, "attempt": row.attempts, "why": why}
+    tried = row.attempts + row.unanswered
+    facts = {"repository": row.repo, "pull": row.pull, "event_kind": row.kind, "attempt": tried, "why": row.error}
     if row.retry_at is not None:
         log.warning("an event is tried again", **facts)
         return False
@@ -99,6 +106,8 @@ def _handle(services: Services, key: PullKey, row: InboxEvent) -> None:
     if isinstance(event, PullEvent) and event.action == "gone":
         _gone(services, key)
         return
+    if isinstance(event, CommentEvent) and not commands.asks_something(services, event):
+        return
     pull = _read(services, key, row, event)
     match event:
         case ReviewEvent() | PullEvent(action="drafted" | "labeled"):
@@ -109,7 +118,7 @@ def _handle(services: Services, key: PullKey, row: InboxEvent) -> None:
         case CommentEvent():
             commands.execute(services, pull, event, row.id)
         case RerunEvent():
-            _pressed(services, pull, event)
+            _pressed(services, pull, event, row.id)
         case QueueEvent():
             queued.asked(services, pull, event)
         case None:
@@ -204,14 +213,14 @@ def _changed(services: Services, pull: Pull, event: PullEvent) -> None:
     plan.start(services, pull, plan.Asked("autoplan", user(event.sender) if event.sender else PRBOT))
 
 
-def _pressed(services: Services, pull: Pull, event: RerunEvent) -> None:
+def _pressed(services: Services, pull: Pull, event: RerunEvent, row: str) -> None:
     """Somebody pressed a button of a check: the `plan` command, for the very commit that they looked at."""
     with services.db.write() as tx:
         checks.begin_anew(services, tx, pull.key, event.head_sha)
     if event.head_sha != pull.head_sha:
         log.info("an older head is not planned again", repository=pull.key.repo, pull=pull.key.number)
         return
-    ask = Ask(pull, event, Command("plan"))
+    ask = Ask(pull, event, Command("plan"), row=row)
     commands.do(services, ask, services.forge.role(pull.key.repo, event.sender))
 
 

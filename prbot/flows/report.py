@@ -26,6 +26,7 @@ from prbot.core.statuses import (
     PLAN,
     apply_status,
     gate_status,
+    gate_unknown,
     gate_while_closed,
     gate_while_planning,
     plan_statuses,
@@ -322,6 +323,7 @@ def _work_out(services: Services, row: PullRow) -> Transient | None:
         queue = queued.judged(services, row, gate.status, soon=gate.planning or gate.computing)
     except Unavailable as refusal:  # what else there is to be shown does not wait for this
         problem = refusal if isinstance(refusal, Transient) else Transient(str(refusal))
+        gate = _GateNow(gate_unknown(str(refusal), services.identity.pull_url(pull)))
     shows_checks = services.forge.shows_checks(pull.repo)
     with services.db.write() as tx:
         fresh = tx.get_one(PullRow, (pull.repo, pull.number))

@@ -9,7 +9,7 @@ that nobody approves what they could not see.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import datetime
 
@@ -102,7 +102,7 @@ def _written(services: Services, pull: PullKey) -> Found:
 def _send(services: Services, pull: PullKey, post: Post) -> None:
     if _is_green(post):
         with services.db.read() as tx:
-            if _unseen(tx, pull, post) is not None:
+            if _unseen(posts.of_pull(tx, pull), post) is not None:
                 return
     try:
         posted = _SENDERS[post.kind](services, pull, post)
@@ -136,11 +136,12 @@ def _note(services: Services, post: Post, change: Callable[[Post], object]) -> N
 # -- comments first ---------------------------------------------------------------------------------------------------
 def hold_back(tx: Session, pull: PullKey) -> None:
     """What is not to be green, because the forge refuses the comment that shows it, says so instead."""
-    for post in posts.of_pull(tx, pull):
+    every = posts.of_pull(tx, pull)
+    for post in every:
         name = post.key.partition(" ")[2]
         if post.kind != posts.STATUS or name == "prbot/gate" or not _is_green(post):
             continue
-        comment = _unseen(tx, pull, post)
+        comment = _unseen(every, post)
         if comment is not None and comment.failure:
             said = Status(name, "pending", f"its comment is not there: {comment.failure}"[:140])
             posts.want(tx, pull, posts.STATUS, post.key, [json.dumps(asdict(said), sort_keys=True)])
@@ -154,10 +155,10 @@ def _is_green(post: Post) -> bool:
     return "success" in (body.get("state"), body.get("conclusion"))
 
 
-def _unseen(tx: Session, pull: PullKey, green: Post) -> Post | None:
+def _unseen(every: Iterable[Post], green: Post) -> Post | None:
     """The comment that shows what this says is well, where it does not stand yet."""
     what = "apply:" if green.key.endswith(" prbot/apply") else "plan:"
-    for post in posts.of_pull(tx, pull):
+    for post in every:
         if post.kind == posts.COMMENT and post.key.startswith(what) and not post.hide and not posts.stands(post):
             return post
     return None

@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from prbot.audit.entries import PRBOT, user
 from prbot.core.commands import Command
-from prbot.core.comments.replies import notice, too_many
+from prbot.core.comments.replies import MOST_NAMED, notice, too_many
 from prbot.core.comments.split import key_of
 from prbot.core.events import Asking, CommentEvent, RerunEvent
 from prbot.core.pulls import Pull, Status, at_least
@@ -30,6 +30,8 @@ MOST_COMMENTS = 40
 """… and comments with commands of any kind, also such as were refused, or only answered …"""
 PERIOD = timedelta(minutes=10)
 """… in this time; further ones are not followed."""
+MOST_LOOKED_AT = 500
+"""Comments in that time, with or without commands."""
 
 
 ONLY_ANSWER = frozenset({"help", "version"})
@@ -142,14 +144,13 @@ def is_flood(services: Services, pull: Pull, event: CommentEvent, row: str) -> b
     """
     since = services.clock.now() - PERIOD
     with services.db.read() as tx:
-        recent = inbox.comments_by(tx, pull.key, event.sender, since)
-    before = [each for each in recent if each.event.comment_id < event.comment_id and not each.dropped]
+        before = inbox.before(tx, event, since, MOST_LOOKED_AT, dropped=False)
+        dropped = [each.event for each in inbox.before(tx, event, since, MOST_NAMED + 1, dropped=True)]
     heard_before = [each for each in before if heard(services, each.event.body)]
     worked = sum(max(0, len(_works(services, each.event)) - each.refused) for each in heard_before)
     too_much = worked >= MOST_COMMANDS and bool(_works(services, event))
     if not too_much and len(heard_before) < MOST_COMMENTS:
         return False
-    dropped = [each.event for each in recent if each.dropped and each.event.comment_id < event.comment_id]
     prefix, said = services.identity.prefixes[0], [*dropped, event]
     found = [command for each in said for command in heard(services, each.body)]
     lines = [each.to_line(prefix) if isinstance(each, Command) else each.line for each in found]

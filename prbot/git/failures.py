@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from prbot.ports import Conflict, Denied, NotFound, Transient, Unavailable
+from prbot.ports import Conflict, Denied, NotFound, Outage, Transient, Unavailable
 
 _LONGEST = 500
 
@@ -38,6 +38,13 @@ _KINDS: tuple[tuple[type[Unavailable], re.Pattern[str]], ...] = (
             r"does not appear to be a git repository|unadvertised object|invalid reference|"
             r"[Nn]ot a valid (object|commit) name|bad object|bad revision|not a tree object|could not get object info|"
             r"not something we can merge|reference is not a tree|Needed a single revision"
+        ),
+    ),
+    (
+        Outage,
+        re.compile(
+            r"returned error: 5\d\d|Could not resolve (host|proxy)|Failed to connect|Empty reply from server|"
+            r"(Connection|[Oo]peration) (refused|reset|timed out|too slow)|unexpected disconnect|hung up unexpectedly"
         ),
     ),
     (Conflict, re.compile(r"refusing to merge unrelated histories|transport '.*' not allowed")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -45,6 +46,9 @@ _MOST_COMMITS = 250
 """So many of a pull request's commits its own list holds."""
 _MOVED_PAGE = 30
 """Pull requests moved last; each is some 20 kB, and few move between two looks."""
+_NOBODY = re.compile("is not a user$|has no such address")
+_BELIEVED_AFTER = 60.0
+"""Seconds; within a minute, GitHub has caught up with itself."""
 _COMMENT = "/repos/{repo}/issues/comments/{comment}"
 _CHECKS = "/repos/{repo}/check-runs"
 _CHECK = "/repos/{repo}/check-runs/{check}"
@@ -85,6 +89,9 @@ class GitHubForge:
         self._tokens = tokens
         self._me: tuple[str, str] | None = None
         self._said: set[tuple[str, type[Unavailable]]] = set()
+        self._missing: dict[tuple[str, str], float] = {}
+        """Since when GitHub says of somebody that there is no such thing."""
+        self._clock = clock
         self._lock = threading.Lock()
 
     def me(self) -> str:
@@ -155,10 +162,17 @@ class GitHubForge:
         return list(every.values())
 
     def role(self, repo: str, login: str) -> Role:
+        """As the port says. Who is nobody's login has none. Any other 404 may be one of a moment, and is believed once
+        it has been the only answer for a minute: NotFound until then."""
+        who = (repo, login.casefold())
         try:
             found = self._github.get("/repos/{repo}/collaborators/{login}/permission", repo, login=login)
-        except NotFound:
-            return "none"
+        except NotFound as missing:
+            since = self._missing.setdefault(who, self._clock())
+            if _NOBODY.search(str(missing)) or self._clock() - since >= _BELIEVED_AFTER:
+                return "none"
+            raise
+        self._missing.pop(who, None)
         return _read(replies.role, found)
 
     def pushes(self, repo: str, branch: str) -> list[Push]:

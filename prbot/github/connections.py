@@ -14,9 +14,9 @@ from github.Auth import Auth
 from github.Requester import Requester
 from requests import RequestException, Timeout
 
-from prbot.github.failures import Flaky, Reply
+from prbot.github.failures import Reply
 from prbot.github.fields import load
-from prbot.ports import Conflict
+from prbot.ports import Conflict, Outage
 
 API_VERSION = "2022-11-28"
 _MOST_IDLE = 16
@@ -70,8 +70,8 @@ class Connections:
         """Send one request, exactly once, and read the reply whatever its status: 304 if it is what `etag` names.
 
         `url` is a path below the API's, or absolute; whatever host it then names, the API's own is asked, so that the
-        token goes nowhere else. Raises Flaky without an intelligible reply in time, Conflict where the API's URL is not
-        the one to ask.
+        token goes nowhere else. Raises Outage without an intelligible reply in time, Conflict where the API's URL is
+        not the one to ask.
         """
         asked = f"{method} {urlsplit(url).path}"
         headers = {"Accept": "application/vnd.github+json"} | ({"If-None-Match": etag} if etag else {})
@@ -82,13 +82,13 @@ class Connections:
             return Reply(status, replied, load(text) if text else None)
         # What these say may hold a header's value, or a page of HTML: never pass it on.
         except Timeout:
-            raise Flaky(f"GitHub did not answer {asked} within {self._timeout:g} s") from None
+            raise Outage(f"GitHub did not answer {asked} within {self._timeout:g} s") from None
         except RequestException as error:
-            raise Flaky(f"no connection with GitHub for {asked} ({type(error).__name__})") from None
+            raise Outage(f"no connection with GitHub for {asked} ({type(error).__name__})") from None
         except RuntimeError:
             raise Conflict(f"GitHub sends {asked} to another address: is the API's URL right?") from None
         except ValueError:
-            raise Flaky(f"GitHub's reply to {asked} cannot be understood") from None
+            raise Outage(f"GitHub's reply to {asked} cannot be understood") from None
 
     def close(self) -> None:
         """Close what is idle now, and what is in use when its request ends."""

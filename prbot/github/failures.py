@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from prbot.ports import Conflict, Denied, NotFound, Transient, Unavailable
+from prbot.ports import Conflict, Denied, NotFound, Outage, Transient, Unavailable
 
 UNTOLD_WAIT = 60.0
 """GitHub asks for a minute at least where it refuses without naming a time."""
@@ -23,10 +23,6 @@ class Reply:
     data: Any
 
 
-class Flaky(Transient):
-    """No answer, or one of a broken server: asking again at once may help, and harms nothing if it was a question."""
-
-
 def failure(reply: Reply, asked: str) -> Unavailable | None:
     """The failure that `reply` to `asked` (`GET /user`) is; None for a success."""
     status = reply.status
@@ -37,7 +33,7 @@ def failure(reply: Reply, asked: str) -> Unavailable | None:
     if wait is not None:
         return Transient(said, wait)
     if status >= 500 or status == 408:
-        return Flaky(said, number(reply.headers.get("retry-after")))
+        return Outage(said, number(reply.headers.get("retry-after")))
     if status in {401, 403, 451}:
         return Denied(said)
     if status in {404, 410} or status < 400:  # a redirect that PyGithub did not follow: renamed, or moved away

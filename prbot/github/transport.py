@@ -14,9 +14,9 @@ from requests.utils import parse_header_links
 from prbot.github.auth import TokenSource
 from prbot.github.budget import Budgets, RateLimit, concerns_rest, rate_limit
 from prbot.github.connections import Connections
-from prbot.github.failures import Flaky, Reply, details, failure, wait_asked_for
+from prbot.github.failures import Reply, details, failure, wait_asked_for
 from prbot.github.fields import Kind, WrongField, required
-from prbot.ports import Conflict, NotFound, Transient, Unavailable
+from prbot.ports import Conflict, NotFound, Outage, Transient, Unavailable
 
 T = TypeVar("T")
 
@@ -124,8 +124,8 @@ class Transport:
         for pause in _PAUSES:
             try:
                 return self._send(request)
-            except Flaky as flaky:
-                if flaky.retry_after is not None:
+            except Outage as outage:  # asking again at once may help, and harms nothing, as it is a question
+                if outage.retry_after is not None:
                     raise
                 self._sleep(pause)
         return self._send(request)

@@ -33,12 +33,11 @@ log = structlog.get_logger(__name__)
 SWEEP_SECONDS = 2.0
 JANITOR_SECONDS = 10.0
 UNHEALTHY_SECONDS = 10.0
-MOST_TRANSIENT = 8
-MOST_TOLD = 100
-"""Tries when the other side says each time when to come again (a rate limit)."""
+MOST_TRANSIENT = 125
+"""Tries, within two hours at least: an outage, or a rate limit that says each time when to come again."""
 MOST_BROKEN = 3
 FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 300.0
+LONGEST_PAUSE = 60.0
 UNKNOWN_KIND_PAUSE = 60.0
 SET_BACK = timedelta(seconds=5)
 """By so much a clock is set back, and not merely adjusted."""
@@ -51,12 +50,14 @@ Work = Mapping[str, Callable[[Job], None]]
 class EmbeddedJobs:
     """The Jobs port over `prbot_job`. `wake_path` is the directory of the workers' sockets, beside the database.
 
-    A job that raises Transient is tried eight times, one that raises anything else three times; then its row says
+    A job that raises Transient is tried 125 times, one that raises anything else three times; then its row says
     `failed` and why. A job may run again after its worker died, so that what it does must bear that.
     """
 
     first_pause = FIRST_PAUSE
-    """Seconds between the first try and the second; they double from there, to five minutes."""
+    """Seconds between the first try and the second; they double from there, …"""
+    longest_pause = LONGEST_PAUSE
+    """… to a minute, so that what waits is done soon after somebody answers again."""
 
     def __init__(
         self, db: Database, new_id: NewId, *, threads: int, worker: str, wake_path: Path, runs_parallel: int
@@ -316,8 +317,7 @@ class EmbeddedJobs:
         except Again as later:
             self._later(job, later.seconds, job.attempt)
         except Transient as problem:
-            most = MOST_TRANSIENT if problem.retry_after is None else MOST_TOLD
-            self._retry(job, str(problem), most, problem.retry_after)
+            self._retry(job, str(problem), MOST_TRANSIENT, problem.retry_after)
         except Exception as problem:
             log.exception("a job failed", kind=job.kind, args=dict(job.args), attempt=job.attempt)
             self._retry(job, f"{type(problem).__name__}: {problem}", MOST_BROKEN, None)
@@ -326,7 +326,8 @@ class EmbeddedJobs:
 
     def _retry(self, job: Job, problem: str, most: int, after: float | None) -> None:
         if job.attempt < most:
-            pause = after if after is not None else min(LONGEST_PAUSE, self.first_pause * 2.0 ** (job.attempt - 1))
+            longer = self.first_pause * 2.0 ** min(job.attempt - 1, 24)
+            pause = after if after is not None else min(self.longest_pause, longer)
             log.warning("a job is tried again", kind=job.kind, attempt=job.attempt, seconds=pause, why=problem)
             self._later(job, pause, job.attempt + 1)
             return

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from prbot.core.events import AboutPull, CommentEvent, PullEvent, QueueEvent, RerunEvent, ReviewEvent
@@ -19,7 +20,7 @@ EVENTS: Mapping[str, type[AboutPull]] = {
 }
 TURN = "turn"
 """The pull request's turn came in a project's queue."""
-_DONE, _REFUSED, _DROPPED = "commands_done", "commands_refused", "dropped"
+_DONE, _REFUSED, _DROPPED, _RECORDED = "commands_done", "commands_refused", "dropped", "recorded"
 """What is kept beside an event."""
 BASE_MOVED = "base_moved"
 """Something was merged that touches a project which the pull request plans."""
@@ -101,6 +102,17 @@ def note_done(tx: Session, event: str, commands: int) -> None:
     tx.add(row)
 
 
+def first_time(tx: Session, event: str, what: str) -> bool:
+    """Whether something is put on record of an event for the first time, and not because it has to be tried again."""
+    row = tx.get_one(InboxEvent, event)
+    recorded: list[str] = row.data.get(_RECORDED, [])
+    if what in recorded:
+        return False
+    row.data = {**row.data, _RECORDED: [*recorded, what]}
+    tx.add(row)
+    return True
+
+
 def note_refused(tx: Session, comment_id: int | None) -> None:
     """Keep that one more of a comment's commands was refused."""
     row = tx.exec(select(InboxEvent).where(InboxEvent.says == f"comment {comment_id}")).first()
@@ -123,24 +135,24 @@ class Said:
     event: CommentEvent
     refused: int
     """How many of its commands were refused."""
-    dropped: bool
-    """Whether it was not followed at all."""
 
 
-def comments_by(tx: Session, pull: PullKey, login: str, since: datetime) -> list[Said]:
-    """What somebody wrote on a pull request since a time, in the order in which it was written."""
+def before(tx: Session, comment: CommentEvent, since: datetime, most: int, *, dropped: bool) -> list[Said]:
+    """What the same person wrote on the same pull request since a time and before this comment, oldest first and so
+    many at most: what was followed so far, or what was `dropped`."""
+    data = col(InboxEvent.data)
     query = select(InboxEvent).where(
-        InboxEvent.repo == pull.repo,
-        InboxEvent.pull == pull.number,
+        InboxEvent.repo == comment.pull.repo,
+        InboxEvent.pull == comment.pull.number,
         InboxEvent.kind == CommentEvent.__name__,
         InboxEvent.created_at >= since,
+        func.lower(data["sender"].as_string()) == comment.sender.lower(),
+        data["comment_id"].as_integer() < comment.comment_id,
+        data[_DROPPED].as_boolean().is_not(other=True) if not dropped else data[_DROPPED].as_boolean(),
     )
-    found = []
-    for row in tx.exec(query):
-        event = event_of(row)
-        if isinstance(event, CommentEvent) and event.sender.casefold() == login.casefold():
-            found.append(Said(event, row.data.get(_REFUSED, 0), _DROPPED in row.data))
-    return sorted(found, key=lambda each: each.event.comment_id)
+    rows = tx.exec(query.order_by(data["comment_id"].as_integer()).limit(most))
+    events = [(event_of(row), row.data.get(_REFUSED, 0)) for row in rows]
+    return [Said(event, refused) for event, refused in events if isinstance(event, CommentEvent)]
 
 
 def pulls_waiting(tx: Session, now: datetime) -> set[PullKey]:
@@ -156,7 +168,7 @@ def event_of(row: InboxEvent) -> AboutPull | None:
     kind = EVENTS.get(row.kind)
     if kind is None:
         return None
-    data = {name: value for name, value in row.data.items() if name not in (_DONE, _REFUSED, _DROPPED)}
+    data = {name: value for name, value in row.data.items() if name not in (_DONE, _REFUSED, _DROPPED, _RECORDED)}
     data["repo"] = Repo(**data["repo"])
     data["pull"] = PullKey(**data["pull"])
     return kind(**data)

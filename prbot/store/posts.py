@@ -72,6 +72,12 @@ def of_pull(tx: Session, pull: PullKey) -> list[Post]:
     return list(tx.exec(query.order_by(col(Post.key), col(Post.part))))
 
 
+def wrote(tx: Session, pull: PullKey, comment: int) -> bool:
+    """Whether a comment of a pull request is known to be ours."""
+    query = select(Post.key).where(Post.repo == pull.repo, Post.pull == pull.number, Post.kind == COMMENT)
+    return tx.exec(query.where(Post.external_id == comment)).first() is not None
+
+
 def stands(post: Post) -> bool:
     """Whether the forge shows what it should."""
     if post.hide:

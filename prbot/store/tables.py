@@ -65,6 +65,7 @@ class InboxEvent(SQLModel, table=True):
     __tablename__ = "prbot_inbox"
     __table_args__ = (
         Index("prbot_inbox_open", "repo", "pull", "seq", sqlite_where=text("handled_at IS NULL")),
+        Index("prbot_inbox_pull", "repo", "pull", "created_at"),
         Index("prbot_inbox_seq", "seq", unique=True),
         Index("prbot_inbox_says", "says", unique=True),
     )
@@ -82,6 +83,8 @@ class InboxEvent(SQLModel, table=True):
     created_at: datetime = _when()
     attempts: int = 0
     """How often it was tried and refused."""
+    unanswered: int = 0
+    """How often it was tried and nobody answered."""
     retry_at: datetime | None = _when(nullable=True)
     """When it is tried again, after a refusal that may not last."""
     handled_at: datetime | None = _when(nullable=True)

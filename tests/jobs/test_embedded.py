@@ -52,7 +52,7 @@ class EmbeddedQueue:
             self._connect(), self._new_id, threads=threads, worker=f"worker-{len(self._workers)}",
             wake_path=self.wake_path, runs_parallel=runs_parallel,
         )  # fmt: skip
-        jobs.first_pause = 0.002
+        jobs.first_pause = jobs.longest_pause = 0.002
         self._workers.append(jobs)
         return jobs
 

@@ -13,6 +13,8 @@ from prbot.core.gates import Gate
 from prbot.core.permissions import Who
 from prbot.core.wanted import NoSuchProject
 
+MOST_NAMED = 10
+"""Of the commands of a flood."""
 _LISTED = 20
 
 
@@ -106,18 +108,19 @@ def notice(title: str, sentences: Sequence[str]) -> Document:
     return ((Text(f"## {prose(title)}\n\n{said}"),),)
 
 
-def given_up(happened: str, why: str, again: str) -> Document:
-    """What somebody asked for, or what happened, could not be acted on. `why`: the last refusal. `again`: how to have
-    it tried once more. The other two are safe markdown."""
-    tried = "prbot tried for two minutes to act on that, and was refused each time, the last time with:"
+def given_up(happened: str, why: str, again: str, *, answered: bool = True) -> Document:
+    """What somebody asked for, or what happened, could not be acted on. `why`: the last refusal, or how nobody
+    `answered`. `again`: how to have it tried once more. The other two are safe markdown."""
+    how = "two minutes to act on that, and was refused each time" if answered else "two hours to act on that in vain"
+    tried = f"prbot tried for {how}, the last time with:"
     todo = f"{again} to have it tried again. If that is refused as well, whoever operates prbot finds more in its log."
     return ((Text(f"## Given up\n\n{happened} {tried}"), Text(f"> {prose(why)}"), Text(todo)),)
 
 
 def too_many(login: str, dropped: Sequence[str], *, minutes: int) -> Document:
-    """Commands that came faster than people write them, and were not followed; the first ten are named."""
-    named = listed([code(line) for line in dropped[:10]])
-    more = ", nor was what came after them" if len(dropped) > 10 else ""
+    """Commands that came faster than people write them, and were not followed; the first are named."""
+    named = listed([code(line) for line in dropped[:MOST_NAMED]])
+    more = ", nor was what came after them" if len(dropped) > MOST_NAMED else ""
     said = f"{person(login)} gave more commands within {minutes} minutes than prbot follows."
     left = f"Not followed: {named}{more}. Write again what is still wanted, in a few minutes."
     return ((Text(f"## Too many commands\n\n{said}"), Text(left)),)

@@ -17,7 +17,7 @@ from prbot.github.client import GitHubForge
 from prbot.github.connections import Connections
 from prbot.github.remembered import RememberedLists
 from prbot.github.transport import Transport
-from prbot.ports import Conflict, Denied, Forge, NotFound, Transient
+from prbot.ports import Conflict, Forge, NotFound, Transient
 from tests.adapters.github.documents import (
     BASE,
     HEAD,
@@ -36,7 +36,6 @@ from tests.adapters.github.scripted import Answer, ScriptedGitHub
 KEY = PullKey("acme/infra", 7)
 PULL = "GET /repos/acme/infra/pulls/7"
 PULLS = "GET /repos/acme/infra/pulls"
-ROLE = "GET /repos/acme/infra/collaborators/bo/permission"
 ACTIVITY = "GET /repos/acme/infra/activity"
 
 OPEN = Pull(
@@ -176,42 +175,6 @@ def test_commits_tell_accounts_where_github_knows_them(github: ScriptedGitHub, f
     ]
 
 
-@pytest.mark.parametrize(
-    ("permission", "role_name", "role"),
-    [
-        ("admin", "admin", "admin"),
-        ("write", "maintain", "maintain"),
-        ("write", "write", "write"),
-        ("read", "triage", "triage"),
-        ("read", "read", "read"),
-        ("none", "none", "none"),
-        ("write", "Release engineer", "write"),  # a custom role
-        ("read", None, "read"),  # an older server
-    ],
-)
-def test_a_role_is_read_by_name_and_a_custom_one_by_its_base(
-    github: ScriptedGitHub, forge: GitHubForge, permission: str, role_name: str | None, role: str
-) -> None:
-    github.on(ROLE, Answer(body={"permission": permission, "role_name": role_name, "user": user("bo")}))
-    assert forge.role("acme/infra", "bo") == role
-
-
-def test_whoever_is_no_collaborator_has_no_role(github: ScriptedGitHub, forge: GitHubForge) -> None:
-    github.on(ROLE, Answer(404, {"message": "bo is not a user"}))
-    assert forge.role("acme/infra", "bo") == "none"
-
-
-def test_a_role_is_not_remembered(github: ScriptedGitHub, forge: GitHubForge) -> None:
-    github.on(ROLE, *(Answer(body={"permission": word, "role_name": word}) for word in ("write", "read")))
-    assert [forge.role("acme/infra", "bo"), forge.role("acme/infra", "bo")] == ["write", "read"]
-
-
-def test_a_role_that_we_may_not_read_is_denied_not_none(github: ScriptedGitHub, forge: GitHubForge) -> None:
-    github.on(ROLE, Answer(403, {"message": "Must have push access to view collaborator permission."}))
-    with pytest.raises(Denied, match="Must have push access"):
-        forge.role("acme/infra", "bo")
-
-
 def test_a_name_cannot_lead_to_another_address(
     github: ScriptedGitHub, forge: GitHubForge, seen: list[tuple[str, str, int]]
 ) -> None:
@@ -221,7 +184,8 @@ def test_a_name_cannot_lead_to_another_address(
             forge.pulls_open(f"acme/{name}")
     assert not github.asked
     github.on("GET /repos/acme/infra/collaborators/a%2F..%2Fb%3Fx/permission", Answer(404, {"message": "Not Found"}))
-    assert forge.role("acme/infra", "a/../b?x") == "none"
+    with pytest.raises(NotFound):
+        forge.role("acme/infra", "a/../b?x")
     assert seen == [("GET", "/repos/{repo}/collaborators/{login}/permission", 404)]
 
 

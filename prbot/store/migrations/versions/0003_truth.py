@@ -39,7 +39,7 @@ def _list(name: str) -> sa.Column[Any]:
 
 
 _ADDED = {
-    "prbot_inbox": (_count("attempts"), _when("retry_at")),
+    "prbot_inbox": (_count("attempts"), _count("unanswered"), _when("retry_at")),
     "prbot_operation": (_word("base_branch"), _flag("reviewed"), _list("notes"), _when("shown_at")),
     "prbot_run": (
         _when("applying_at"),
@@ -50,7 +50,7 @@ _ADDED = {
         _word("ended_by"),
     ),
     "prbot_pull": (_word("queued_sha"), _word("queued_base")),
-    "prbot_post": (_count("attempts"), _when("retry_at")),
+    "prbot_post": (_count("attempts"), _count("unanswered"), _when("retry_at")),
 }
 
 
@@ -90,6 +90,7 @@ def upgrade() -> None:
     for table in _NUMBERED:
         _number(table)
     _order_by_seq("prbot_inbox_open", "prbot_inbox", sqlite_where=sa.text("handled_at IS NULL"))
+    op.create_index("prbot_inbox_pull", "prbot_inbox", ["repo", "pull", "created_at"], unique=False)
     _order_by_seq("prbot_operation_pull", "prbot_operation")
     _order_by_seq("prbot_run_pull", "prbot_run")
     op.create_index("prbot_run_project", "prbot_run", ["repo", "dir", "workspace", "pull", "seq"], unique=False)
