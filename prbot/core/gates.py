@@ -15,7 +15,7 @@ from prbot.core.commands import approving, to_paste
 from prbot.core.gate_facts import GateFacts, ProjectFacts
 from prbot.core.ids import ProjectKey
 from prbot.core.locks import GIVES_WAY
-from prbot.core.marks import marked
+from prbot.core.marks import first_of, marked
 from prbot.core.pulls import Pull
 from prbot.core.rules import Rules
 from prbot.core.runs import RELEASABLE, Goal, RunStatus
@@ -103,7 +103,10 @@ def _from_problems(name: GateName, problems: Sequence[tuple[str, str]], met: str
     if not problems:
         return Gate(name, True, met)
     return Gate(
-        name, False, "; ".join(why for why, _ in problems), "; ".join(dict.fromkeys(todo for _, todo in problems))
+        name,
+        False,
+        "; ".join(first_of([why for why, _ in problems])),
+        "; ".join(first_of([*dict.fromkeys(todo for _, todo in problems)])),
     )
 
 
@@ -143,7 +146,7 @@ def _approved(facts: GateFacts, verdicts: Mapping[ProjectKey, ApprovalVerdict]) 
     return Gate(
         "approved",
         met=not lacking,
-        why="; ".join([*counts, *(f"{user} requested changes" for user in objectors)]),
+        why="; ".join([*first_of(counts), *(f"{user} requested changes" for user in objectors)]),
         todo=_approval_todo(facts, lacking, objectors) if lacking else "",
         notes=tuple(notes),
     )
@@ -195,7 +198,7 @@ def _by_project(labels: Collection[str], said: Iterable[tuple[str, str]]) -> lis
     for label, sentence in said:
         about.setdefault(sentence, {})[label] = None
     return [
-        sentence if len(those) == len(labels) else f"{', '.join(those)}: {sentence}"
+        sentence if len(those) == len(labels) else f"{', '.join(first_of([*those]))}: {sentence}"
         for sentence, those in about.items()
     ]
 
@@ -223,7 +226,7 @@ def _approval_todo(facts: GateFacts, lacking: Sequence[ProjectFacts], objectors:
     steps += dict.fromkeys(_until_it_can_be_approved(lacking, facts))
     who = f"{facts.people.approvers}, and other than {_and(_involved(facts.people))},"
     if facts.pull.merged and shown:
-        commands = sorted(map(marked, approving(shown, facts.prefix)))
+        commands = first_of(sorted(map(marked, approving(shown, facts.prefix))))
         steps.append(f"{who} can type {_and(commands)}")
     elif not facts.pull.merged and not _is_plannable(facts):
         steps.append("see `planned`")

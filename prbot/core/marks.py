@@ -1,8 +1,12 @@
-"""How a sentence marks what is typed: between backticks, as markdown does it."""
+"""How a sentence marks what is typed, between backticks as markdown does it, and names no more than is read."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+MOST_NAMED = 20
+"""How many of one kind a sentence names, so that a hundred projects still make a line that is read."""
 
 _TICKS = re.compile("`+")
 
@@ -34,3 +38,9 @@ def parted(sentence: str) -> list[str]:
         pieces += [sentence[done : ticks[number][0]], inner]
         done, number = ticks[closing[number]][1], closing[number] + 1
     return [*pieces, sentence[done:]]
+
+
+def first_of(words: Sequence[str]) -> list[str]:
+    """The words, or of too many the first ones and how many more there are."""
+    more = len(words) - MOST_NAMED
+    return [*words[:MOST_NAMED], f"{more} more"] if more > 0 else [*words]

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from prbot.core.commands import approving
 from prbot.core.events import CommentEvent
 from prbot.core.gates import evaluate
-from prbot.core.marks import marked
+from prbot.core.marks import first_of, marked
 from prbot.core.pulls import Pull
 from prbot.core.runs import RELEASABLE, Goal, RunStatus
 from prbot.core.shown import NamesNone, named_plan
@@ -24,9 +24,6 @@ from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
 from prbot.store import runs
 from prbot.store.tables import Approval, Run
-
-MOST_NAMED = 20
-"""How many of the plans that wait an answer names."""
 
 
 def approve(services: Services, ask: Ask) -> None:
@@ -151,8 +148,7 @@ def _judge(services: Services, ask: Ask, event: CommentEvent, run: Run) -> None:
 def _to_type(waiting: Sequence[Run], prefix: str) -> str:
     """The lines that approve what waits."""
     lines = [marked(line) for line in approving([(run.project, run.fingerprint) for run in waiting], prefix)]
-    more = f" and {len(lines) - MOST_NAMED} more" if len(lines) > MOST_NAMED else ""
-    return f"There is: {', '.join(lines[:MOST_NAMED])}{more}." if lines else ""
+    return f"There is: {', '.join(first_of(lines))}." if lines else ""
 
 
 def _how_to_plan(latest: Sequence[Run], prefix: str) -> str:

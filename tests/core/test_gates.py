@@ -11,8 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prbot.core.approvals import ExplicitApproval
-from prbot.core.gate_facts import GateFacts
+from prbot.core.comments.plan import PlannedProject, PlanView, plan_document
+from prbot.core.comments.replies import gates
+from prbot.core.comments.split import split
+from prbot.core.gate_facts import GateFacts, ProjectFacts
 from prbot.core.gates import Gate, GateName, evaluate
+from prbot.core.ids import ProjectKey
 from prbot.core.locks import Claim
 from prbot.core.permissions import WhoMay
 from prbot.core.rules import Rules
@@ -353,3 +357,21 @@ def test_it_may_be_applied_only_with_an_approval_the_lock_and_the_merge(
     assert report.may_apply is (approved and held_by == 7 and merged and on_base)
     ready = approved and held_by == 7 and (merged or (planned and mergeable is True))
     assert report.approve_ready is ready
+
+
+def test_of_hundreds_of_projects_only_the_first_are_named_so_that_a_line_stays_one() -> None:
+    keys = [ProjectKey("acme/infra", f"a/long/path/to/project-{number:03}") for number in range(600)]
+    prints = [f"k1:{number:08x}" for number in range(600)]
+    planned = [PlannedProject(key, RunStatus.PLANNED, fingerprint=each) for key, each in zip(keys, prints, strict=True)]
+    *_, last = split("k", plan_document(PlanView(HELD.head_sha, "main", "b" * 40, tuple(planned))))
+    assert "```" not in last
+    assert "`prbot approve 00000013` and 580 more.\n" in last
+    held = [
+        ProjectFacts(key, status, replace(HELD, run=str(number), fingerprint=prints[number]))
+        for number, key in enumerate(keys)
+        for status in [RunStatus.HELD if number % 2 else RunStatus.UNKNOWN]
+    ]
+    [body] = split("k", gates(evaluate(replace(APPLICABLE, projects=tuple(held), reviews=())).gates))
+    assert "```" not in body
+    assert body.count("; 280 more | compare") == 1
+    assert body.count(" and 280 more; type `prbot plan`") + body.count(" and 280 more |") == 1

@@ -12,7 +12,7 @@ from prbot.core.comments.blocks import Block, Details, Document, Fence, Table, T
 from prbot.core.comments.diff import to_diff
 from prbot.core.comments.text import code, html_code, listed, mention, plural, prose
 from prbot.core.ids import ProjectKey
-from prbot.core.marks import marked
+from prbot.core.marks import first_of, marked
 from prbot.core.plans import Counts
 from prbot.core.projects import Orphan
 from prbot.core.refusals import Refusal
@@ -256,7 +256,8 @@ def _next_steps(view: PlanView) -> Iterator[str]:
         )
         yield f"- To leave what {named} made behind: approve this pull request by a review, and merge."
     if ready:
-        named = listed([code(line) for line in approving([(each.key, each.fingerprint) for each in ready], prefix)])
+        lines = approving([(each.key, each.fingerprint) for each in ready], prefix)
+        named = listed(first_of([code(line) for line in lines]))
         yield f"- To approve: review the plans above, then approve this pull request, or type {named}."
         by_itself = "it is then applied, if it still does exactly this"
         yield (
