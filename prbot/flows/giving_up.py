@@ -46,7 +46,7 @@ def unlock(services: Services, ask: Ask) -> None:
                     facts={"exception": "merged and not applied", "comment": ask.event.comment_id},
                 )
             elif run.goal is Goal.PLAN:
-                plan.supersede(services, tx, pull.key, project)
+                plan.supersede(services, tx, pull.key, {project})
             given = give_up(services, tx, project, pull.key.number, ask.actor)
             freed.append(given or replies.Freed(project.label))
         tx.flush()

@@ -85,9 +85,9 @@ def merged(services: Services, pull: Pull) -> None:
 
 def supersede_open_plans(services: Services, tx: Session, pull: Pull) -> None:
     """Plans that have not ended when the merge comes are of no use any more."""
-    for run in runs.of_pull(tx, pull.key, Goal.PLAN):
-        if run.status in (RunStatus.PENDING, RunStatus.PLANNING):
-            supersede(services, tx, pull.key, run.project)
+    under_way = (RunStatus.PENDING, RunStatus.PLANNING)
+    plans = runs.plans_in_force(tx, pull.key)
+    supersede(services, tx, pull.key, {run.project for run in plans if run.status in under_way})
 
 
 def base_before_merge(services: Services, pull: Pull, merge_sha: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import structlog
@@ -188,8 +188,8 @@ def _record(services: Services, pull: Pull, asked: Asked, found: Found) -> None:
     with services.db.write() as tx:
         tx.add(operation)
         tx.flush()
+        supersede(services, tx, pull.key, None if whole else {each.project.key for each in found.candidates})
         if whole:
-            supersede(services, tx, pull.key, None)
             kept = {project.key for project in found.selection.projects}
             for project in claimed_by(tx, pull.key):
                 if project not in kept:
@@ -207,7 +207,6 @@ def _add_run(
     """Claim a project, and add the run that plans it."""
     (found, candidate), command = what, asked.command
     key = candidate.project.key
-    supersede(services, tx, PullKey(operation.repo, operation.pull), key)
     if locks.claims_project(services.rules(operation.repo).locks, merged=False):
         claim(services, tx, key, operation.pull)
     tx.add(
@@ -239,11 +238,11 @@ def _add_run(
     )
 
 
-def supersede(services: Services, tx: Session, pull: PullKey, project: ProjectKey | None) -> None:
-    """Let the plans of a pull request (of one project, or all) give way: what runs is stopped, the rest put aside."""
+def supersede(services: Services, tx: Session, pull: PullKey, projects: Collection[ProjectKey] | None) -> None:
+    """Let the plans of a pull request (of some projects, or all) give way: what runs is stopped, the rest put aside."""
     now = services.clock.now()
-    for run in runs.of_pull(tx, pull, Goal.PLAN):
-        if project is not None and run.project != project:
+    for run in runs.plans_in_force(tx, pull):
+        if projects is not None and run.project not in projects:
             continue
         if run.status in BUSY:
             stop(services, tx, run, superseded=True)
@@ -317,8 +316,8 @@ def _carry(tx: Session, run: Run) -> None:
     """Whether the approvals of the plan before carry over to this one; its comment says so either way."""
     before = [
         each
-        for each in runs.of_pull(tx, run.pull_key, Goal.PLAN)
-        if each.project == run.project and each.fingerprint and each.seq < run.seq and each.shown_at is not None
+        for each in runs.of_pull(tx, run.pull_key, Goal.PLAN, run.project)
+        if each.fingerprint and each.seq < run.seq and each.shown_at is not None
     ]
     if not before:
         run.carries = None

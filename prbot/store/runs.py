@@ -26,12 +26,20 @@ def step(tx: Session, run: Run, new: RunStatus, now: datetime) -> None:
     tx.add(run)
 
 
-def of_pull(tx: Session, pull: PullKey, goal: Goal | None = None) -> list[Run]:
-    """The runs of a pull request, oldest first."""
+def of_pull(tx: Session, pull: PullKey, goal: Goal | None = None, project: ProjectKey | None = None) -> list[Run]:
+    """The runs of a pull request, or of one project of it, oldest first."""
     query = select(Run).where(Run.repo == pull.repo, Run.pull == pull.number).order_by(col(Run.seq))
     if goal is not None:
         query = query.where(Run.goal == goal)
+    if project is not None:
+        query = query.where(Run.dir == project.dir, Run.workspace == project.workspace)
     return list(tx.exec(query))
+
+
+def plans_in_force(tx: Session, pull: PullKey) -> list[Run]:
+    """The plans of a pull request that did not give way to others yet, oldest first."""
+    query = select(Run).where(Run.repo == pull.repo, Run.pull == pull.number, Run.goal == Goal.PLAN)
+    return list(tx.exec(query.where(Run.status != RunStatus.SUPERSEDED).order_by(col(Run.seq))))
 
 
 def latest(runs: Iterable[Run]) -> dict[ProjectKey, Run]:
