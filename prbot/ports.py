@@ -57,6 +57,10 @@ class NotFound(Unavailable):
     """It is not there, or we may not see it."""
 
 
+class NoSuchRef(NotFound):
+    """The repository is there, and has no such branch."""
+
+
 class Conflict(Unavailable):
     """It cannot be done to the thing as it now is (a validation error, a moved head, a broken merge)."""
 

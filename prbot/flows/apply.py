@@ -6,6 +6,8 @@ the moment of acting, and `apply.authorized` is in the audit log, under a signed
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 
 from prbot.audit.entries import PRBOT
@@ -76,6 +78,8 @@ def _outcome(work: Bench, made: Made, decision: ApplyDecision, reference: Refere
     differs = None if reference.plan is None else difference(reference.plan, made.canonical)
     if differs and reference.run is not None and reference.run.difference:
         differs = marked_again(differs, differences_of(reference.run), made.canonical)
+    if not differs and work.run.held_for and reference.run is not None:  # the plan that was held, and not approved yet
+        differs = differences_of(reference.run)
     status = RunStatus.HELD if decision.action == "hold" else RunStatus.AWAITING_APPROVAL
     return Outcome(status, decision.reason, made, work.keep(made), differs)
 
@@ -95,8 +99,7 @@ def _phase(services: Services, run: Run, reference: Reference) -> Phase:
 def _facts(services: Services, run: Run) -> GateFacts:
     """What is so at this moment: asked before the plan, and again after it, as much may have changed."""
     pull = services.forge.pull(run.pull_key)
-    base = gather.fetched(services, pull, [run.head_sha, run.base_sha])
-    on_base = services.git.is_ancestor(pull.repo, run.commit, base)
+    base, on_base = gather.base_of_merged(services, pull, [run.head_sha, run.base_sha])
     return gather.gate_facts(services, pull, base, merge_on_base=on_base, only=run.project)
 
 
@@ -117,6 +120,8 @@ def _decide(
         return unmet
     if reference.plan is None or reference.run is None:
         return ApplyDecision("await_approval", reference.problem)
+    if unmet is not None and run.held_for:  # to plan again answers nothing of that
+        return replace(unmet, reason=f"{unmet.reason} It was held before: {run.held_for}")
     if unmet is not None:
         return unmet
     retry = _began_before(services, run)

@@ -89,6 +89,7 @@ def _held(services: Services, tx: Session, run: Run, made: Made, outcome: Outcom
     )
     _replace(services, tx, run, made, outcome.plan_key)
     run.reference, run.shown_at, run.stale_tries = run.id, None, 0
+    run.held_for = outcome.why if outcome.status is RunStatus.HELD else run.held_for
     run.difference = None if outcome.differs is None else [asdict(each) for each in outcome.differs]
 
 
@@ -263,6 +264,7 @@ def another_attempt(services: Services, failed: Run, operation: Operation) -> Ru
         reason=failed.reason,
         auto=False,
         reference=failed.reference,
+        held_for=failed.held_for,
         attempt=failed.attempt + 1,
         comes_after=failed.comes_after,
         state_places=failed.state_places,

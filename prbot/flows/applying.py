@@ -117,8 +117,7 @@ def _begin_anew(services: Services, tx: Session, ask: Ask, again: Sequence[Run],
 def apply(services: Services, ask: Ask) -> None:
     """Apply what waits for it. Where nothing does: every requirement, and what would meet it."""
     pull = ask.pull
-    base = gather.fetched(services, pull)
-    on_base = pull.merge_sha is not None and services.git.is_ancestor(pull.repo, pull.merge_sha, base)
+    base, on_base = gather.base_of_merged(services, pull)
     facts = gather.gate_facts(services, pull, base, merge_on_base=on_base)
     verdict = evaluate(facts)
     with services.db.write() as tx:
@@ -164,4 +163,4 @@ def _refused(services: Services, tx: Session, ask: Ask, facts: GateFacts, verdic
         facts={"unmet": [gate.name for gate in verdict.unmet]},
     )
     inbox.note_refused(tx, ask.event.comment_id)
-    answer(services, tx, ask, replies.gates(verdict.gates))
+    answer(services, tx, ask, replies.gates(verdict.gates, merged=ask.pull.merged))

@@ -89,8 +89,7 @@ def _only_removed(tx: Session, ask: Ask) -> str:
 
 def _judge(services: Services, ask: Ask, event: CommentEvent, run: Run) -> None:
     pull = ask.pull
-    base = gather.fetched(services, pull)
-    on_base = pull.merge_sha is not None and services.git.is_ancestor(pull.repo, pull.merge_sha, base)
+    base, on_base = gather.base_of_merged(services, pull)
     facts = gather.gate_facts(services, pull, base, merge_on_base=on_base, only=run.project)
     verdict = evaluate(facts)
     judged = verdict.verdicts.get(run.project)

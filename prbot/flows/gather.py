@@ -25,7 +25,7 @@ from prbot.core.unplanned import narrowing
 from prbot.core.unread import unread, without_unread
 from prbot.flows.locks import queue_of
 from prbot.flows.services import Services
-from prbot.ports import Conflict, Denied, Merged, NotFound
+from prbot.ports import Conflict, Denied, Merged, NoSuchRef, NotFound
 from prbot.store import runs
 from prbot.store.tables import Approval, Operation, PullRow, Run
 
@@ -50,6 +50,18 @@ def fetched(services: Services, pull: Pull, more: Sequence[str] = ()) -> str:
     shas = [sha for sha in (pull.head_sha, pull.merge_sha if pull.merged else None, *more) if sha]
     fetch(services, pull.repo, shas, [ref])
     return services.git.resolve(pull.repo, ref)
+
+
+def base_of_merged(services: Services, pull: Pull, more: Sequence[str] = ()) -> tuple[str, bool]:
+    """The same, and whether the base branch holds the merge. A merged one's may be gone: then it holds nothing."""
+    try:
+        base = fetched(services, pull, more)
+    except NoSuchRef:
+        if not pull.merged:
+            raise
+        fetch(services, pull.repo, [sha for sha in (pull.head_sha, pull.merge_sha, *more) if sha])
+        return "", False
+    return base, pull.merge_sha is not None and services.git.is_ancestor(pull.repo, pull.merge_sha, base)
 
 
 def fetch(services: Services, repo: Repo, shas: Sequence[str], refs: Sequence[str] = ()) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from prbot.ports import Conflict, Denied, NotFound, Outage, Transient, Unavailable
+from prbot.ports import Conflict, Denied, NoSuchRef, NotFound, Outage, Transient, Unavailable
 
 _LONGEST = 500
 
@@ -30,11 +30,12 @@ _KINDS: tuple[tuple[type[Unavailable], re.Pattern[str]], ...] = (
             r"returned error: (401|403)"
         ),
     ),
+    (NoSuchRef, re.compile(r"couldn't find remote ref|no such remote ref")),
     (
         NotFound,
         re.compile(
             r"repository '.*' not found|returned error: (301|302|303|307|308|404|410)|unable to update url base|"
-            r"couldn't find remote ref|no such remote ref|not our ref|did not send all necessary objects|"
+            r"not our ref|did not send all necessary objects|"
             r"does not appear to be a git repository|unadvertised object|invalid reference|"
             r"[Nn]ot a valid (object|commit) name|bad object|bad revision|not a tree object|could not get object info|"
             r"not something we can merge|reference is not a tree|Needed a single revision"

@@ -254,6 +254,8 @@ class Run(SQLModel, table=True):
     """The plan as people read it, masked."""
     difference: list[dict[str, Any]] | None = _json()
     """For a held apply: how its plan differs from what was approved."""
+    held_for: str = _text()
+    """Why it, or an earlier attempt, was held: it is told until that is approved."""
     carries: str | None = None
     """The earlier run of the same project whose approvals carry over to this one."""
     carry_note: str = ""

@@ -75,10 +75,9 @@ def test_a_merge_that_is_taken_back_while_it_is_planned_is_not_applied(tmp_path:
         engine.release()
         app.settle()
         run = app.runs(pull, "apply")[-1]
-        assert (run.status, run.error) == (
-            RunStatus.AWAITING_APPROVAL,
-            f"merged: its merge commit {merge[:7]} is not on main",
-        )
+        back = f"bring {merge[:7]} back to main, or open a new pull request"
+        assert run.status == RunStatus.ERRORED
+        assert run.error == f"Its merge commit {merge[:7]} is not on main. To go on: {back}."
         assert infra.state("net") == {}
         assert app.audit("apply.authorized") == []
 

@@ -34,14 +34,15 @@ def conflict(head_sha: str, base_branch: str, files: Sequence[str]) -> Document:
     return ((Text(f"## Plan: merge conflict\n\n{said}"), where, Fence("\n".join(files)), Text(todo)),)
 
 
-def gates(requirements: Sequence[Gate]) -> Document:
-    """All requirements, each with what would meet it. The answer to `prbot apply` before everything is met."""
+def gates(requirements: Sequence[Gate], *, merged: bool = False) -> Document:
+    """All requirements, each with what would meet it. The answer to `prbot apply` before everything is met. One that is
+    `merged` may lack the merge still: where the base branch let go of it."""
     rows = tuple(
         (code(gate.name), "✅" if gate.met else "❌", prose(gate.why) or "–", prose(gate.todo) or "–")
         for gate in requirements
     )
     lacking = [gate.name for gate in requirements if not gate.met]
-    unmet, title = len(lacking), "Ready to merge" if lacking == ["merged"] else "Not applied"
+    unmet, title = len(lacking), "Ready to merge" if lacking == ["merged"] and not merged else "Not applied"
     said = (
         f"{plural(unmet, 'requirement')} {'is' if unmet == 1 else 'are'} not met yet."
         if unmet and title == "Not applied"

@@ -48,6 +48,7 @@ _ADDED = {
         _list("state_places"),
         _list("left_out"),
         _word("ended_by"),
+        sa.Column("held_for", sa.Text(), nullable=False, server_default=""),
     ),
     "prbot_pull": (_word("queued_sha"), _word("queued_base")),
     "prbot_post": (_count("attempts"), _count("unanswered"), _when("retry_at")),
