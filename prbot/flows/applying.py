@@ -5,7 +5,7 @@ Nothing is decided here on whether it may be applied: the run that begins reads 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from sqlmodel import Session
@@ -49,7 +49,6 @@ def plan_merged(services: Services, ask: Ask) -> None:
 _STANDS: Mapping[str, Collection[RunStatus]] = MappingProxyType(
     {
         "under way.": LIVE,
-        "waits for its turn, and goes on by itself then.": {RunStatus.WAITING},
         "given up, so that it is not applied any more. A new pull request that changes it is.": {RunStatus.DISCARDED},
         "applied, or nothing of it was to be applied.": _DONE,
     }
@@ -64,6 +63,7 @@ def _nothing_left(services: Services, tx: Session, ask: Ask, members: Sequence[R
     for stands, statuses in _STANDS.items():
         those = [marked(run.project.label) for run in members if run.status in statuses]
         said += [f"{', '.join(those)}: {stands}"] if those else []
+    said += why_waiting(members)
     refused = sorted({marked(str(each["dir"])) for operation in merges for each in operation.refusals or ()})
     if refused:
         said.append(f"{', '.join(refused)}: refused, so that nothing of it is applied. The comment on it says more.")
@@ -73,6 +73,11 @@ def _nothing_left(services: Services, tx: Session, ask: Ask, members: Sequence[R
     if not merges and governed(services.rules(pull.key.repo), pull):
         said.append("The merge was not looked at yet: what becomes of it is told here.")
     return replies.notice(f"Nothing to {what}", said or ["This merge changes no project that prbot applies."])
+
+
+def why_waiting(members: Iterable[Run]) -> list[str]:
+    """Of those among some runs that wait for others: for which, as sentences."""
+    return [f"{marked(run.project.label)} waits. {run.error}" for run in members if run.status is RunStatus.WAITING]
 
 
 def _begin_anew(services: Services, tx: Session, ask: Ask, again: Sequence[Run], *, auto: bool) -> None:
@@ -131,7 +136,7 @@ def apply(services: Services, ask: Ask) -> None:
             for run in merged:
                 run.auto = run.auto or run.status is RunStatus.WAITING  # asked for as well: its turn comes by itself
             _go_on(services, tx, ask, ready, failed)
-        elif pull.merged and not any(run.status in BLOCKS_PROJECT for run in merged):
+        elif pull.merged and not any(run.status in BLOCKS_PROJECT - {RunStatus.WAITING} for run in merged):
             answer(services, tx, ask, _nothing_left(services, tx, ask, merged, "apply"))
         else:
             _refused(services, tx, ask, facts, verdict)

@@ -19,6 +19,7 @@ from prbot.core.unplanned import narrowing, unapprovable
 from prbot.core.wanted import NoSuchProject, among
 from prbot.flows import gather, report
 from prbot.flows.admission import admit_runs
+from prbot.flows.applying import why_waiting
 from prbot.flows.asks import Ask, chosen, done, refuse
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
@@ -41,8 +42,9 @@ def approve(services: Services, ask: Ask) -> None:
         waiting = [run for run in latest if _waits(run, pull)]
     named = named_plan(command.args[0] if command.args else None, [gather.shown_plan(run) for run in waiting])
     if isinstance(named, NamesNone):
-        ways = _to_type(waiting, services.identity.prefixes[0]) or _how_to_plan(latest, services.identity.prefixes[0])
-        refuse(services, ask, f"{named.reason} {ways}".strip(), title="Not approved")
+        prefix = services.identity.prefixes[0]
+        ways = (_to_type(waiting, prefix) or _how_to_plan(latest, prefix), *why_waiting(latest))
+        refuse(services, ask, " ".join(filter(None, (named.reason, *ways))), title="Not approved")
         return
     run = next(each for each in waiting if each.id == named.run)
     problem = unapprovable(narrowing(run.extra_args or ()), complete=gather.is_complete(run))

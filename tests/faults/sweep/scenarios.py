@@ -88,6 +88,20 @@ def failed(app: Story) -> None:
     app.settle()
 
 
+def with_a_reader(app: Story) -> None:
+    """Two projects of one change, of which `app` reads what `net` is made from."""
+    app.repo(REPO)
+    reads = 'locals {\n  net = file("../net/main.tf")\n}\n'
+    files = {
+        "net/main.tf": tf(infra(app).backend("net"), v=1),
+        "app/main.tf": tf(infra(app).backend("app"), v=1) + reads,
+    }
+    infra(app).open_pull(by="al", files=files)
+    app.settle()
+    approve(app)
+    app.settle()
+
+
 def queued(app: Story) -> None:
     """Two pull requests on one project: the first holds it."""
     planned(app)
@@ -147,4 +161,5 @@ SCENARIOS = (
     Scenario("unlock", queued, unlock),
     Scenario("discard", failed, discard),
     Scenario("close", queued, close),
+    Scenario("one after the other", with_a_reader, merge),
 )
