@@ -36,7 +36,7 @@ from prbot.flows import checks, deployments, gather, queued, sending, views
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
 from prbot.ports import Transient, Unavailable
-from prbot.store import orphans, posts, runs
+from prbot.store import orphans, posts, runs, slots
 from prbot.store.tables import Operation, PullRow, Run
 
 TOO_EARLY = frozenset({Refusal.NOT_SHOWN, Refusal.BEFORE_PLAN, Refusal.SAME_SECOND})
@@ -206,7 +206,9 @@ def _hide_older(tx: Session, pull: PullKey, keys: set[str]) -> None:
 
 def _want_apply_comment(services: Services, tx: Session, pull: PullRow, operation: Operation) -> None:
     members = runs.of_operation(tx, operation.id)
-    if any(run.status in LIVE for run in members) or all(run.status is RunStatus.SUPERSEDED for run in members):
+    if any(run.status in LIVE or _is_checked(tx, run) for run in members):
+        return
+    if all(run.status is RunStatus.SUPERSEDED for run in members):
         return  # what took its place is told of
     shows = _shows(operation, members)
     if shows != operation.comment_shows:
@@ -215,6 +217,11 @@ def _want_apply_comment(services: Services, tx: Session, pull: PullRow, operatio
         tx.add(operation)
     view = views.apply_view(tx, pull, members, services.identity.prefixes[0])
     want_comment(services, tx, pull.key, operation.comment_key, apply_document(view), operation.id)
+
+
+def _is_checked(tx: Session, run: Run) -> bool:
+    """Whether a worker is looking if an apply left something to do. Who waits for that run goes on only then."""
+    return run.status is RunStatus.APPLIED and slots.has(tx, slots.project_slot(run.project), run.id)
 
 
 def _want_refused_comment(services: Services, tx: Session, pull: PullRow, operation: Operation) -> None:

@@ -80,6 +80,12 @@ def still_held(tx: Session, held: Held) -> bool:
     return row is not None
 
 
+def has(tx: Session, key: str, owner: str) -> bool:
+    """Whether this owner has the slot."""
+    row = tx.get(Slot, key)
+    return row is not None and row.owner == owner
+
+
 def check(tx: Session, held: Held) -> None:
     """Raise SlotLost unless the slot is still ours."""
     if not still_held(tx, held):

@@ -115,11 +115,12 @@ def _waits(context: str) -> bool:
     return context == "prbot/gate"
 
 
-def _unchecked(told: Any) -> str:
-    """Without what the plan after an apply found."""
-    return re.sub(
-        r"✅ nothing left to do|not checked|convergence.checked (ok|unknown)", "", json.dumps(told, ensure_ascii=False)
-    )
+def _unchecked(told: Any) -> list[str]:
+    """Without what the plans after applies found."""
+    found = r"✅ nothing left to do|not checked|convergence.checked (ok|unknown)"
+    parts = told if isinstance(told, list) else [told]
+    texts = (re.sub(found, "", json.dumps(each, ensure_ascii=False)) for each in parts)
+    return [text for text in texts if text != '""']
 
 
 def _comments(pull: SandboxPull) -> list[str]:
