@@ -136,7 +136,7 @@ def apply(services: Services, ask: Ask) -> None:
             for run in merged:
                 run.auto = run.auto or run.status is RunStatus.WAITING  # asked for as well: its turn comes by itself
             _go_on(services, tx, ask, ready, failed)
-        elif pull.merged and not any(run.status in BLOCKS_PROJECT - {RunStatus.WAITING} for run in merged):
+        elif pull.merged and not any(run.status in BLOCKS_PROJECT for run in merged):
             answer(services, tx, ask, _nothing_left(services, tx, ask, merged, "apply"))
         else:
             _refused(services, tx, ask, facts, verdict)

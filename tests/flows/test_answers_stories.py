@@ -77,7 +77,7 @@ def test_who_waits_for_another_merge_is_told_so_and_what_was_given_up_stays_so(a
     assert told.startswith("## Apply waits for its turn\n")
     assert told.endswith("**Why:** `#1` was merged before and comes first.\n\nIt goes on by itself then.")
     plan, gates = says(app, second, "prbot plan\nprbot apply")
-    assert plan == "## Nothing to plan\n\n> `net`: waits for its turn, and goes on by itself then."
+    assert plan == "## Nothing to plan\n\n> `net` waits. `#1` was merged before and comes first."
     assert "| `planned` | ❌ | net waits for its turn | wait for its turn |" in gates
     assert "| `approved` | ❌ | no approval counts, and 1 is needed | wait until the plan is shown |" in gates
     first.comment(by="mo", body="prbot unlock")

@@ -111,7 +111,7 @@ def test_an_equal_plan_is_applied_after_what_it_reads_and_a_failure_there_keeps_
         "app": "waiting", "db": "applied",
     }  # fmt: skip
     assert [run.status for run in app.runs(pull, "apply") if run.dir == "net"] == ["errored", "planned"]
-    for typed in ("plan", "apply", "approve"):  # of what waits, the answer says for what
+    for typed in ("plan", "approve"):  # of what waits, the answer says for what
         pull.comment(by="bo", body=f"prbot {typed} -d app")
         app.settle()
         assert "`app` waits. It reads `net` of the same merge. It is planned anew once that" in pull.comments()[-1].body
