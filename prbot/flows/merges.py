@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from sqlmodel import Session
 
@@ -25,6 +25,14 @@ from prbot.ports import Merged, Transient
 from prbot.store import runs
 from prbot.store.orphans import of as is_orphaned
 from prbot.store.tables import Operation, PullRow, Run
+
+
+@dataclass(frozen=True, slots=True)
+class _Merge:
+    """What git says of the merge: its place on the base branch, and its tree. Asked before anything is written."""
+
+    position: int
+    tree: str
 
 
 def merged(services: Services, pull: Pull) -> None:
@@ -52,7 +60,8 @@ def merged(services: Services, pull: Pull) -> None:
     projects |= {project.key: project for project in planned if project.key not in refused}
     reads = dependencies.read_by(change.after, projects.values())
     concerned = others.newly_concerned(services, pull, change)
-    position = services.git.first_parent_position(pull.repo, merge_sha)
+    git = services.git
+    merge = _Merge(git.first_parent_position(pull.repo, merge_sha), git.tree_id(pull.repo, merge_sha))
     with services.db.write() as tx:
         supersede_open_plans(services, tx, pull)
         changed = [
@@ -71,7 +80,7 @@ def merged(services: Services, pull: Pull) -> None:
         tx.add(operation)  # also without runs: that there is nothing to apply was found, and is on record
         tx.flush()
         for key in sorted(needed):
-            run = _add_run(services, tx, operation, pull, needed[key], plans.get(key), change, position)
+            run = _add_run(services, tx, operation, pull, needed[key], plans.get(key), change, merge)
             run.comes_after = [[each.dir, each.workspace] for each in reads[key] if each in needed]
             run.state_places = asdict(orphans.places(tx, change, key))
         removed = orphans.with_what_stays(tx, pull.key.repo, change.selection).orphans
@@ -167,11 +176,11 @@ def _add_run(
     project: Project,
     plan: Run | None,
     change: gather.Change,
-    position: int,
+    merge: _Merge,
 ) -> Run:
     rules = services.rules(pull.key.repo)
     if locks.claims_project(rules.locks, merged=True):
-        claim(services, tx, project.key, pull.key.number, position)
+        claim(services, tx, project.key, pull.key.number, merge.position)
     made = (RunStatus.PLANNED, RunStatus.NO_CHANGES)
     usable = plan is not None and plan.status in made and plan.head_sha == pull.head_sha
     if plan is not None and narrowing(plan.extra_args or ()):  # it cannot be applied, and says nothing of the rest
@@ -188,7 +197,7 @@ def _add_run(
         head_sha=pull.head_sha,
         base_sha=operation.base_sha,
         commit=change.commit,
-        tree=services.git.tree_id(pull.repo, change.commit),
+        tree=merge.tree,
         var_files=list(project.var_files),
         extra_args=list(plan.extra_args or ()) if usable and plan else [],
         reason=project.reason,
