@@ -33,8 +33,6 @@ def execute(services: Services, pull: Pull, event: CommentEvent, row: str) -> No
 
     `row` is its place in the inbox: what was done of it before it had to be tried again is not done twice.
     """
-    if strangers.is_flood(services, pull, event, row):
-        return
     found = heard(services, event.body)
     with services.db.write() as tx:
         report.react(services, tx, pull.key, event.comment_id, "eyes")
@@ -60,9 +58,11 @@ def execute(services: Services, pull: Pull, event: CommentEvent, row: str) -> No
                 done(tx, ask)  # a plan's operation does not say so itself: made twice, the later one takes its place
 
 
-def asks_something(services: Services, event: CommentEvent) -> bool:
-    """Whether a comment asks for anything. Most do not, nor do those that prbot wrote itself: they cost nothing."""
-    return bool(heard(services, event.body)) and not _is_ours(services, event)
+def is_followed(services: Services, event: CommentEvent, row: str) -> bool:
+    """Whether a comment, at `row` of the inbox, asks for anything. Most do not, nor do those that prbot wrote itself,
+    and of a flood nothing is followed: they cost no request."""
+    asks = bool(heard(services, event.body)) and not _is_ours(services, event)
+    return asks and not strangers.is_flood(services, event, row)
 
 
 def _is_ours(services: Services, event: CommentEvent) -> bool:

@@ -106,7 +106,7 @@ def _handle(services: Services, key: PullKey, row: InboxEvent) -> None:
     if isinstance(event, PullEvent) and event.action == "gone":
         _gone(services, key)
         return
-    if isinstance(event, CommentEvent) and not commands.asks_something(services, event):
+    if isinstance(event, CommentEvent) and not commands.is_followed(services, event, row.id):
         return
     pull = _read(services, key, row, event)
     match event:

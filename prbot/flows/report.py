@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from sqlmodel import Session
 
@@ -97,7 +97,9 @@ def want_all(services: Services, tx: Session, pull: PullRow, gate: _GateNow, *, 
     applies = runs.of_pull(tx, pull.key, Goal.APPLY)
     refused = sum(len(each.refusals or ()) for each in every if each.goal is Goal.APPLY)
     if applies or refused:
-        members = views.members_of(runs.latest(applies).values(), applies)
+        latest = runs.latest(applies).values()
+        told = zip(latest, views.members_of(latest, applies), strict=True)
+        members = [replace(each, status=RunStatus.APPLYING) if _is_checked(tx, run) else each for run, each in told]
         url, prefix = services.identity.pull_url(pull.key), services.identity.prefixes[0]
         status = with_refused(apply_status(members, url, prefix=prefix), refused)
         for sha in {pull.merge_sha, pull.head_sha} - {None, ""}:

@@ -136,7 +136,7 @@ def allow(services: Services, tx: Session, pull: Pull, event: Asking) -> None:
 
 
 # -- who talks without end --------------------------------------------------------------------------------------------
-def is_flood(services: Services, pull: Pull, event: CommentEvent, row: str) -> bool:
+def is_flood(services: Services, event: CommentEvent, row: str) -> bool:
     """Whether somebody gives commands on a pull request faster than people do, so that this comment, which is at `row`
     of the inbox, is not followed. They are told which were not.
 
@@ -156,7 +156,7 @@ def is_flood(services: Services, pull: Pull, event: CommentEvent, row: str) -> b
     lines = [each.to_line(prefix) if isinstance(each, Command) else each.line for each in found]
     with services.db.write() as tx:
         inbox.note_dropped(tx, row)
-        _tell_of_flood(services, tx, pull, said, lines)
+        _tell_of_flood(services, tx, said, lines)
     return True
 
 
@@ -166,21 +166,20 @@ def _works(services: Services, event: CommentEvent) -> list[Command]:
     return [each for each in found if isinstance(each, Command) and each.name not in ONLY_ANSWER]
 
 
-def _tell_of_flood(
-    services: Services, tx: Session, pull: Pull, dropped: Sequence[CommentEvent], lines: Sequence[str]
-) -> None:
+def _tell_of_flood(services: Services, tx: Session, dropped: Sequence[CommentEvent], lines: Sequence[str]) -> None:
     """In one comment, which grows up to a bound."""
-    first = dropped[0]
+    first, pull = dropped[0], dropped[0].pull
     if len(dropped) == 1:
         services.audit.append(
             tx,
             "command.refused",
             actor=user(first.sender),
-            repo=pull.key.repo,
-            pull=pull.key.number,
+            repo=pull.repo,
+            pull=pull.number,
             outcome="refused",
             facts={"why": "too many commands", "comment": first.comment_id},
         )
     document = too_many(first.sender, lines, minutes=int(PERIOD.total_seconds() // 60))
-    report.want_comment(services, tx, pull.key, f"flood:{key_of(first.sender)}:{first.comment_id}", document)
-    report_soon(services, tx, pull.key)
+    report.want_comment(services, tx, pull, f"flood:{key_of(first.sender)}:{first.comment_id}", document)
+    if len(dropped) <= MOST_NAMED + 1:  # else it says the same as before
+        report_soon(services, tx, pull)

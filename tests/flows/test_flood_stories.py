@@ -68,6 +68,11 @@ def test_nobody_makes_prbot_talk_without_end(app: Story) -> None:
     assert told(app, pull) == [TOLD.format(who="stranger", dropped=dropped)]
     assert len(said) == 3 + 3 + 1 + 1  # versions, typos, one refusal, and that
     assert len(app.runs(pull)) == 1
+    asked = len(app.world.requests)
+    for _ in range(20):
+        pull.comment(by="stranger", body="prbot version")
+    app.settle()
+    assert app.world.requests[asked:] == [], "what is dropped costs nothing"
 
 
 def test_a_login_that_a_marker_could_not_hold_is_answered(app: Story) -> None:

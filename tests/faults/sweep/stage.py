@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from prbot.core import retries
 from prbot.github import transport
+from prbot.jobs import embedded
 from prbot.jobs.embedded import EmbeddedJobs
 from prbot.logs import configure_logging
 from prbot.sandbox.world import World
@@ -130,6 +131,7 @@ class Worker:
             os.close(begin)
             if hasty:
                 retries.FIRST_PAUSE = EmbeddedJobs.first_pause = HASTE
+                retries.MOST_UNANSWERED = embedded.MOST_TRANSIENT = retries.MOST_TRIES
                 transport._PAUSES = (HASTE, HASTE)
             _be_worker(stage, self.log, self._begin, watch)
 
