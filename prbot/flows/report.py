@@ -18,7 +18,7 @@ from prbot.core.comments.plan import plan_document
 from prbot.core.comments.split import split
 from prbot.core.gate_facts import facts_digest
 from prbot.core.gates import GateReport, evaluate
-from prbot.core.ids import PullKey
+from prbot.core.ids import ProjectKey, PullKey
 from prbot.core.pulls import Status
 from prbot.core.runs import LIVE, Goal, RunStatus
 from prbot.core.statuses import (
@@ -258,6 +258,8 @@ class _GateNow:
     """The forge does not know yet whether it merges: it is asked again, since nothing will tell."""
     nobody_approved: bool = False
     """Whether it was found that there is no approval at all, counting or not."""
+    carried_to: frozenset[ProjectKey] | None = None
+    """The projects to whose plans an approval of an earlier plan was carried over; None where that is not known now."""
 
 
 def _gate_now(services: Services, row: PullRow) -> _GateNow:
@@ -281,7 +283,8 @@ def _gate_now(services: Services, row: PullRow) -> _GateNow:
     early = {each.user for v in verdict.verdicts.values() for each in v.not_counted if each.code in TOO_EARLY}
     computing = pull.mergeable is None and any(gate.name == "mergeable" for gate in verdict.unmet)
     opinions = any(each.state in ("APPROVED", "DISMISSED") for each in facts.reviews) or bool(facts.explicit)
-    return _GateNow(status, tuple(sorted(early)), computing=computing, nobody_approved=not opinions)
+    carried = {key for key, v in verdict.verdicts.items() if any(each.carried_from for each in v.counted)}
+    return _GateNow(status, tuple(sorted(early)), False, computing, not opinions, frozenset(carried))
 
 
 def _record_gate(services: Services, row: PullRow, verdict: GateReport, digest: str, status: Status) -> None:
@@ -338,8 +341,7 @@ def _work_out(services: Services, row: PullRow) -> Transient | None:
         fresh = tx.get_one(PullRow, (pull.repo, pull.number))
         if queue is not None and fresh.queued_sha == row.queued_sha:
             _want_of_queue(services, tx, fresh, queue)
-        if gate.nobody_approved:
-            _say_nothing_of_approvals(tx, pull)
+        _say_nothing_of_approvals(tx, pull, gate)
         want_all(services, tx, fresh, gate, shows_checks=shows_checks)
         tx.flush()
         sending.hold_back(tx, pull)
@@ -354,10 +356,12 @@ def _want_of_queue(services: Services, tx: Session, pull: PullRow, status: Statu
         queued.tell_those_behind(services, tx, pull)
 
 
-def _say_nothing_of_approvals(tx: Session, pull: PullKey) -> None:
-    """Where nobody approved, there is nothing that could carry over to a plan that is not shown yet, or be void."""
-    for run in runs.of_pull(tx, pull, Goal.PLAN):
-        if run.shown_at is None and run.carry_note:
+def _say_nothing_of_approvals(tx: Session, pull: PullKey, gate: _GateNow) -> None:
+    """Of a plan that is not shown yet: where nobody approved, nothing can carry over to it or be void; and nothing
+    carries over where all that there was is void already."""
+    for run in runs.plans_in_force(tx, pull):
+        void = run.carries is not None and gate.carried_to is not None and run.project not in gate.carried_to
+        if run.shown_at is None and run.carry_note and (gate.nobody_approved or void):
             run.carry_note = ""
             tx.add(run)
 

