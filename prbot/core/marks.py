@@ -14,7 +14,8 @@ _TICKS = re.compile("`+")
 def marked(text: str) -> str:
     """`text` as what is typed. One that holds backticks stands between longer runs of them."""
     ticks = "`" * (1 + max(map(len, _TICKS.findall(text)), default=0))
-    space = " " if text[:1] == "`" or text[-1:] == "`" else ""
+    stripped = text[:1] == text[-1:] == " " and text.strip()  # Markdown takes one space off at each end
+    space = " " if stripped or text[:1] == "`" or text[-1:] == "`" else ""
     return f"{ticks}{space}{text}{space}{ticks}"
 
 

@@ -425,7 +425,8 @@ CHOICE = {
 PREFIXES = st.lists(st.from_regex("[0-9a-f]{4,64}", fullmatch=True), max_size=1).map(tuple)
 COMMANDS = st.one_of(
     st.builds(Command, st.just("plan"), **CHOICE, extra_args=st.lists(WORD, max_size=3).map(tuple)),
-    st.builds(Command, st.just("apply"), **CHOICE, verbose=st.booleans()),
+    st.builds(Command, st.just("plan"), **CHOICE, verbose=st.booleans()),
+    st.builds(Command, st.just("apply"), **CHOICE),
     st.builds(Command, st.just("approve"), args=PREFIXES),
     st.builds(Command, st.sampled_from(["help", "version"])),
 )  # fmt: skip

@@ -61,6 +61,10 @@ def newest(app: Story, pull: SandboxPull) -> Any:
     return app.runs(pull, "apply")[-1]
 
 
+def ends(app: Story, pull: SandboxPull) -> dict[str, RunStatus]:
+    return {run.dir: run.status for run in app.runs(pull, "apply")}
+
+
 def test_a_direct_push_stays_unreviewed_however_often_one_plans(app: Story) -> None:
     infra = with_script(app)
     pull = opened(app, infra, "one", "al")
@@ -134,11 +138,11 @@ def test_a_change_that_was_given_up_reviewed_nothing(app: Story) -> None:
     app.settle()
     merge = other.merge(by="bo")
     app.settle()
-    assert newest(app, other).status == RunStatus.AWAITING_APPROVAL
+    assert ends(app, other) == {"db": RunStatus.AWAITING_APPROVAL, "net": RunStatus.NO_CHANGES}
     infra.grant("mo", "maintain")
     other.comment(by="mo", body="prbot unlock")
     app.settle()
-    assert newest(app, other).status == RunStatus.DISCARDED
+    assert ends(app, other) == {"db": RunStatus.DISCARDED, "net": RunStatus.NO_CHANGES}
     first.merge(by="al")
     app.settle()
     run = newest(app, first)
@@ -165,7 +169,7 @@ def test_what_others_had_reviewed_and_applied_or_had_nothing_to_apply_for_asks_n
     app.settle()
     idle.merge(by="bo")
     app.settle()
-    assert app.runs(idle, "apply") == []
+    assert ends(app, idle) == {"net": RunStatus.NO_CHANGES}
     first.merge(by="al")
     app.settle()
     assert infra.state("net") == {"one": "made", "two": "made"}

@@ -198,7 +198,7 @@ def test_what_was_cancelled_while_it_was_applied_says_by_whom_and_is_taken_up_ag
     until(lambda: any("Provisioning" in each for each in output(app, pull)))
     pull.comment(by="bo", body="prbot cancel")
     app.settle()
-    cancelling, failed, ready = said_since(pull)
+    failed, cancelling, ready = sorted(said_since(pull))  # the answer and the end are told by two reports
     assert cancelling == "## Cancelling\n\n> Stopping `net`."
     assert "`@bo` cancelled it. The lock is kept, so that no other pull request builds on it." in failed
     assert ready.startswith("## Retry is ready")

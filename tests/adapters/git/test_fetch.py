@@ -17,7 +17,7 @@ from prbot.core.ids import Repo
 from prbot.git import GitMirrors
 from prbot.git.failures import Damaged, failure, masked
 from prbot.git.places import Places
-from prbot.ports import Conflict, Denied, NotFound, Transient, Unavailable
+from prbot.ports import Conflict, Denied, NotFound, Outage, Transient, Unavailable
 from tests.adapters.git.conftest import TOKEN, Origin, Server
 
 Recorded = tuple[str, Callable[[], list[str]]]
@@ -109,7 +109,7 @@ def test_what_the_server_does_not_have_is_not_found(mirrors: GitMirrors, origin:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(403, Denied), (404, NotFound), (429, Transient), (500, Transient), (503, Transient)]
+    ("status", "kind"), [(403, Denied), (404, NotFound), (429, Transient), (500, Outage), (503, Outage)]
 )
 def test_answers_of_the_server_have_their_kinds(
     mirrors: GitMirrors, origin: Origin, server: Server, status: int, kind: type[Unavailable]

@@ -51,7 +51,7 @@ _ADDED = {
         sa.Column("held_for", sa.Text(), nullable=False, server_default=""),
     ),
     "prbot_pull": (_word("queued_sha"), _word("queued_base")),
-    "prbot_post": (_count("attempts"), _count("unanswered"), _when("retry_at")),
+    "prbot_post": (_count("attempts"), _when("retry_at")),
 }
 
 
