@@ -18,29 +18,28 @@ def keep(services: Services, pull: Pull) -> None:
     if not known.earlier_sha and known.pusher is not None:
         return
     try:
-        base = gather.fetched(services, pull, [known.pushed_sha, known.earlier_sha])
+        if known.earlier_sha and not _only_base_came(services, pull, known.earlier_sha, known.pushed_sha):
+            return
+        who = known.earlier_pusher or _asked(services, pull, known.earlier_sha or known.pushed_sha)
     except (Denied, NotFound, Conflict):  # pushed over, and gone from the forge
         return
-    if known.earlier_sha:
-        pushed = services.git.merge(pull.repo, base, known.pushed_sha)
-        same = isinstance(pushed, Merged) and gather.same_on_base(services, pull, base, known.earlier_sha, pushed)
-        if not same:
-            return
-    who = known.earlier_pusher or _asked(services, pull, base, known.earlier_sha or known.pushed_sha)
     with services.db.write() as tx:
         mine = tx.get_one(PullRow, (pull.key.repo, pull.key.number))
         mine.pusher = who or ("" if known.earlier_sha else None)
         tx.add(mine)
 
 
-def _asked(services: Services, pull: Pull, base: str, sha: str) -> str:
+def _only_base_came(services: Services, pull: Pull, earlier: str, pushed: str) -> bool:
+    base = gather.fetched(services, pull, [pushed, earlier])
+    merged = services.git.merge(pull.repo, base, pushed)
+    return isinstance(merged, Merged) and gather.same_on_base(services, pull, base, earlier, merged)
+
+
+def _asked(services: Services, pull: Pull, sha: str) -> str:
     """Who pushed a commit of the head's branch, or the one that it merges base into; empty where nobody says."""
     pushes = services.forge.pushes(pull.head_repo, pull.head_branch) if pull.head_repo else []
     led_there = pushes_missed(pushes, "", sha)
-    for push in reversed(led_there):
-        pushed = services.git.merge(pull.repo, base, push.after)
-        if not push.before or not isinstance(pushed, Merged):
-            return push.by
-        if not gather.same_on_base(services, pull, base, push.before, pushed):
+    for push in led_there[:0:-1]:  # the first one is its pusher's, whatever it brought
+        if not push.before or not _only_base_came(services, pull, push.before, push.after):
             return push.by
     return led_there[0].by
