@@ -39,7 +39,7 @@ def merged(services: Services, pull: Pull) -> None:
     """A pull request was merged: one apply run for each project that it changes. Doing it twice does it once."""
     merge_sha = pull.merge_sha
     if merge_sha is None:
-        raise Transient("the forge says merged, and not yet as which commit", retry_after=2)
+        raise Transient("the forge says merged, and not yet as which commit")
     with services.db.read() as tx:
         if any(each.goal is Goal.APPLY for each in runs.operations(tx, pull.key)):
             return
