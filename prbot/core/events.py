@@ -72,8 +72,9 @@ class QueueEvent:
     pull: PullKey
     sender: str
     head_sha: str
-    base_sha: str
-    """What it stands on: the base branch, or the commit of the pull request that is before it in the queue."""
+    base_sha: str = ""
+    """What it stands on: the base branch, or the commit of the pull request that is before it in the queue. Empty where
+    that was not kept."""
 
 
 @dataclass(frozen=True, slots=True)

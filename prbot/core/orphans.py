@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prbot.core.runs import RunStatus
-
-_SETTLED = frozenset({RunStatus.APPLIED, RunStatus.NO_CHANGES})
+from prbot.core.runs import DONE, RunStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +24,6 @@ def leaves_something(last: Last | None) -> bool:
     """Whether a project's state may hold something. What is not known, may."""
     if last is None:
         return True
-    if last.status in _SETTLED:
+    if last.status in DONE:
         return last.remaining != 0
     return last.applying or last.has_state

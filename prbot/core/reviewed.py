@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from prbot.core.ids import ProjectKey
-from prbot.core.runs import RunStatus
+from prbot.core.runs import DONE, RunStatus
 
-_DONE = frozenset({RunStatus.APPLIED, RunStatus.NO_CHANGES})
 _MOST_NAMED = 5
 _SINCE = "Since the approved plan was made, "
 
@@ -28,7 +27,7 @@ class Merge:
         """Whether its code counts as reviewed where `project` reads it: that very project was approved with it and
         applied, or all of it had been approved and came to its end. What was given up, waits or failed was reviewed by
         nobody, nor what somebody merged that had nothing to apply and that nobody had approved."""
-        done = set(self.applies.values()) <= _DONE
+        done = set(self.applies.values()) <= DONE
         return self.applies.get(project) is RunStatus.APPLIED or (self.approved and done)
 
 
@@ -62,7 +61,7 @@ def _named(each: Unreviewed, authors: Mapping[str, str]) -> str:
     by = f" by {authors[each.commit]}" if authors.get(each.commit) else ""
     if each.merge is None:
         return f"{each.commit[:7]}{by}"
-    open_ones = sorted({status.replace("_", " ") for status in each.merge.applies.values() if status not in _DONE})
+    open_ones = sorted({status.replace("_", " ") for status in each.merge.applies.values() if status not in DONE})
     what = f"is {' and '.join(open_ones)}" if open_ones else "nobody had approved"
     return f"{each.commit[:7]}{by}, of #{each.merge.pull}, which {what}"
 

@@ -66,6 +66,8 @@ NEXT: dict[RunStatus, frozenset[RunStatus]] = {
     S.SUPERSEDED: frozenset(),
 }
 
+DONE = frozenset({S.APPLIED, S.NO_CHANGES})
+"""Nothing of it is left to be applied."""
 LIVE = frozenset({S.PENDING, S.PLANNING, S.APPLYING})
 """A worker has it, or will have it without anybody's doing."""
 

@@ -84,7 +84,7 @@ def carries_over(
     same_state: bool,
 ) -> CarryOver:
     """Approvals carry over if the plan is the same *and* so are the pull request's own diff, over all files
-    (docs/adr/0002 says how that is decided), the branch that it is for, and where the state is kept."""
+    (docs/adr/0008 says how that is decided), the branch that it is for, and where the state is kept."""
     if not new_fingerprint or previous_fingerprint != new_fingerprint:
         return CarryOver(False, "Earlier approvals are void: this plan does something else than the one before.")
     if not same_base_branch:

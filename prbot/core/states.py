@@ -121,6 +121,8 @@ class Against:
 def elsewhere(one: Against, other: Against) -> bool:
     """Whether two plans of a project are known to be made against states that are kept in different places."""
     comparable = one.key == other.key and one.backend and other.backend
+    if comparable and None in (one.places, other.places):  # a plan from before places were kept
+        return one.backend != other.backend
     return one.places != other.places or bool(comparable and one.backend != other.backend)
 
 

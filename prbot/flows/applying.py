@@ -11,13 +11,13 @@ from types import MappingProxyType
 from sqlmodel import Session
 
 from prbot.core.branches import governed
+from prbot.core.commands import to_paste
 from prbot.core.comments import replies
 from prbot.core.comments.blocks import Document
-from prbot.core.comments.orphans import forgets
 from prbot.core.gate_facts import GateFacts, facts_digest
 from prbot.core.gates import GateReport, evaluate
 from prbot.core.marks import marked
-from prbot.core.runs import BLOCKS_PROJECT, LIVE, RELEASABLE, Goal, RunStatus
+from prbot.core.runs import BLOCKS_PROJECT, DONE, LIVE, RELEASABLE, Goal, RunStatus
 from prbot.flows import gather
 from prbot.flows.admission import admit_runs
 from prbot.flows.apply_ends import another_attempt
@@ -29,7 +29,6 @@ from prbot.store.tables import Operation, Run
 
 _FAILED = frozenset({RunStatus.ERRORED, RunStatus.CANCELLED})
 _PLANNED_AGAIN = frozenset({*_FAILED, *RELEASABLE, RunStatus.UNKNOWN, RunStatus.PLANNED})
-_DONE = frozenset({RunStatus.APPLIED, RunStatus.NO_CHANGES})
 
 
 # -- plan -------------------------------------------------------------------------------------------------------------
@@ -49,8 +48,8 @@ def plan_merged(services: Services, ask: Ask) -> None:
 _STANDS: Mapping[str, Collection[RunStatus]] = MappingProxyType(
     {
         "under way.": LIVE,
-        "given up, so that it is not applied any more. A new pull request that changes it is.": {RunStatus.DISCARDED},
-        "applied, or nothing of it was to be applied.": _DONE,
+        "discarded, so that it is not applied any more. A new pull request that changes it is.": {RunStatus.DISCARDED},
+        "applied, or nothing of it was to be applied.": DONE,
     }
 )
 
@@ -69,7 +68,8 @@ def _nothing_left(services: Services, tx: Session, ask: Ask, members: Sequence[R
         said.append(f"{', '.join(refused)}: refused, so that nothing of it is applied. The comment on it says more.")
     for row in orphans.of_merge(tx, pull.key):
         if row.ended_at is None:
-            said.append(f"{marked(row.project.label)}: orphaned. {marked(forgets(row.project, prefix))} leaves it so.")
+            leaves = marked(to_paste("forget", row.project, prefix))
+            said.append(f"{marked(row.project.label)}: orphaned. {leaves} leaves it so.")
     if not merges and governed(services.rules(pull.key.repo), pull):
         said.append("The merge was not looked at yet: what becomes of it is told here.")
     return replies.notice(f"Nothing to {what}", said or ["This merge changes no project that prbot applies."])

@@ -10,7 +10,6 @@ from prbot.audit.entries import user
 from prbot.core.branches import governed
 from prbot.core.commands import Command, CommandError
 from prbot.core.comments import replies
-from prbot.core.comments.split import find_marker
 from prbot.core.events import Asking, CommentEvent
 from prbot.core.permissions import Refused, may, narrowed
 from prbot.core.pulls import Pull, Role
@@ -20,10 +19,10 @@ from prbot.flows.applying import apply, plan_merged
 from prbot.flows.approving import approve
 from prbot.flows.asks import Ask, answer, done, first_time, refuse
 from prbot.flows.giving_up import cancel, unlock
-from prbot.flows.heard import heard
+from prbot.flows.heard import heard, is_ours
 from prbot.flows.orphans import forget
 from prbot.flows.services import Services
-from prbot.store import inbox, posts, runs
+from prbot.store import inbox, runs
 
 log = structlog.get_logger(__name__)
 
@@ -61,17 +60,8 @@ def execute(services: Services, pull: Pull, event: CommentEvent, row: str) -> No
 def is_followed(services: Services, event: CommentEvent, row: str) -> bool:
     """Whether a comment, at `row` of the inbox, asks for anything. Most do not, nor do those that prbot wrote itself,
     and of a flood nothing is followed: they cost no request."""
-    asks = bool(heard(services, event.body)) and not _is_ours(services, event)
+    asks = bool(heard(services, event.body)) and not is_ours(services, event)
     return asks and not strangers.is_flood(services, event, row)
-
-
-def _is_ours(services: Services, event: CommentEvent) -> bool:
-    """Whether prbot wrote the comment: by its marker together with our login, or by its stored id."""
-    if find_marker(event.body) is None:
-        return False
-    with services.db.read() as tx:
-        known = posts.wrote(tx, event.pull, event.comment_id)
-    return known or event.sender.casefold() == services.forge.me().casefold()
 
 
 def do(services: Services, ask: Ask, role: Role) -> None:

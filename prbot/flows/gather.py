@@ -133,13 +133,19 @@ def is_there(services: Services, repo: Repo, commit: str) -> bool:
 
 def same_on_base(services: Services, pull: Pull, base: str, earlier_head: str, merged: Merged) -> bool:
     """Whether `earlier_head`, merged into `base`, gives every file that `merged` has: the pull request's own diff is
-    then the same as it was (docs/adr/0002). An earlier head that is to be had nowhere any more may differ."""
+    then the same as it was (docs/adr/0008). An earlier head that is to be had nowhere any more may differ."""
     try:
         fetch(services, pull.repo, [earlier_head])
         before = services.git.merge(pull.repo, base, earlier_head)
     except (Denied, NotFound, Conflict):
         return False
     return isinstance(before, Merged) and before.tree == merged.tree
+
+
+def holds_only(services: Services, repo: Repo, base: str, head: str, commit: str) -> bool:
+    """Whether a commit's files are those that `head` merged into `base` gives, and no others."""
+    result = services.git.merge(repo, base, head)
+    return isinstance(result, Merged) and result.tree == services.git.tree_id(repo, commit)
 
 
 # -- gates ------------------------------------------------------------------------------------------------------------
@@ -203,17 +209,16 @@ def pusher_of(services: Services, pull: Pull, row: PullRow | None) -> str | None
 
 def _base_merges(services: Services, pull: Pull, commits: Sequence[Commit]) -> frozenset[str]:
     """The merge commits among them that merge the base and change nothing more."""
-    git, found = services.git, set()
+    git = services.git
     try:
         base = git.resolve(pull.repo, f"refs/heads/{pull.base_branch}")
     except NotFound:  # a base that is new to us, or not ours: then every commit is taken for somebody's work
         return frozenset()
-    for commit in commits:
-        if len(commit.parents) == 2 and git.is_ancestor(pull.repo, commit.parents[1], base):
-            merged = git.merge(pull.repo, commit.parents[0], commit.parents[1])
-            if isinstance(merged, Merged) and merged.tree == git.tree_id(pull.repo, commit.sha):
-                found.add(commit.sha)
-    return frozenset(found)
+    merges = [each for each in commits if len(each.parents) == 2]
+    of_base = [each for each in merges if git.is_ancestor(pull.repo, each.parents[1], base)]
+    return frozenset(
+        each.sha for each in of_base if holds_only(services, pull.repo, each.parents[0], each.parents[1], each.sha)
+    )
 
 
 def project_facts(tx: Session, pull: Pull) -> list[ProjectFacts]:

@@ -11,12 +11,12 @@ from prbot.core.commands import Command, parse
 from prbot.core.comments.replies import given_up
 from prbot.core.comments.split import find_marker
 from prbot.core.comments.text import code, listed, person
-from prbot.core.events import CommentEvent, PullEvent, QueueEvent, RerunEvent, ReviewEvent
+from prbot.core.events import AboutPull, CommentEvent, PullEvent, QueueEvent, RerunEvent, ReviewEvent
 from prbot.core.ids import PullKey
 from prbot.core.pulls import Status
 from prbot.core.retries import MOST_TRIES
 from prbot.flows import report
-from prbot.flows.heard import heard
+from prbot.flows.heard import heard, is_ours
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
 from prbot.ports import Unavailable
@@ -39,13 +39,13 @@ _HAPPENED = {
 
 def asked(services: Services, row: InboxEvent) -> list[str]:
     """The commands of a comment that are not done yet, as lines."""
-    event = inbox.event_of(row)
-    if not isinstance(event, CommentEvent) or find_marker(event.body) is not None:
+    event = _event(row)
+    if not isinstance(event, CommentEvent):
         return []
     try:
-        found = heard(services, event.body)
-    except Unavailable:
-        found = parse(event.body, services.identity.prefixes)
+        found = [] if is_ours(services, event) else heard(services, event.body)
+    except Unavailable:  # who wrote it cannot be told: one with a marker may be ours
+        found = [] if find_marker(event.body) else parse(event.body, services.identity.prefixes)
     with services.db.read() as tx:
         done = inbox.commands_done(tx, row.id)
     commands = [each for each in found if isinstance(each, Command)]
@@ -54,7 +54,7 @@ def asked(services: Services, row: InboxEvent) -> list[str]:
 
 def tell(services: Services, tx: Session, row: InboxEvent, left: Sequence[str]) -> None:
     """Say that an event was given up, where somebody waits for what was to come of it. `left`: what was `asked`."""
-    event = inbox.event_of(row)
+    event = _event(row)
     plan = code(f"{services.identity.prefixes[0]} plan")
     match event:
         case CommentEvent():
@@ -74,7 +74,16 @@ def tell(services: Services, tx: Session, row: InboxEvent, left: Sequence[str]) 
         case ReviewEvent():
             report_soon(services, tx, event.pull)  # which reads the reviews itself
         case None:
-            _say(services, tx, row, f"This pull request {_HAPPENED[row.kind]}.", f"Write {plan}")
+            happened = _HAPPENED.get(row.kind, "was told of in words that prbot does not know")
+            _say(services, tx, row, f"This pull request {happened}.", f"Write {plan}")
+
+
+def _event(row: InboxEvent) -> AboutPull | None:
+    """The event; None for one of prbot's own, and for one that cannot be read, as another version may have left it."""
+    try:
+        return inbox.event_of(row)
+    except (TypeError, KeyError):
+        return None
 
 
 def _tell_who_wrote(services: Services, tx: Session, row: InboxEvent, event: CommentEvent, left: Sequence[str]) -> None:

@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 
 from sqlmodel import Session
 
-from prbot.audit.entries import PRBOT, Actor
+from prbot.audit.entries import PRBOT
 from prbot.core import dependencies, locks
+from prbot.core.ids import PullKey
 from prbot.core.inputs import input_digest
 from prbot.core.projects import Project, project_at
 from prbot.core.pulls import Pull
@@ -41,7 +42,7 @@ def merged(services: Services, pull: Pull) -> None:
     if merge_sha is None:
         raise Transient("the forge says merged, and not yet as which commit")
     with services.db.read() as tx:
-        if any(each.goal is Goal.APPLY for each in runs.operations(tx, pull.key)):
+        if is_handled(tx, pull.key):
             return
     gather.fetched(services, pull)
     before = base_before_merge(services, pull, merge_sha)
@@ -50,6 +51,7 @@ def merged(services: Services, pull: Pull) -> None:
     change = gather.change_between(services, pull.repo, before, merge_sha)
     with services.db.read() as tx:
         plans = runs.newest(runs.of_pull(tx, pull.key, Goal.PLAN))
+        shown = {key: plan for key, plan in plans.items() if _is_for(tx, plan, pull.base_branch)}
     projects = {project.key: project for project in change.selection.projects}
     planned = [
         project_at(change.after, key, reason="planned before the merge")
@@ -67,20 +69,20 @@ def merged(services: Services, pull: Pull) -> None:
         changed = [
             key
             for key, each in projects.items()
-            if _needs_apply(services, plans.get(key), each, change, pull)
+            if _needs_apply(services, shown.get(key), each, change, pull)
             or is_orphaned(tx, key)
             or any(run.pull != pull.key.number for run in runs.unapplied(tx, key))
         ]
         needed = {key: projects[key] for key in dependencies.with_readers(changed, reads)}
         for key in plans.keys() - needed.keys():
             give_up(services, tx, key, pull.key.number)
-        operation = _operation(services, pull, before, "merge", PRBOT)
+        operation = _operation(services, pull, before)
         operation.reviewed = approved
         operation.refusals = [asdict(each) for each in change.selection.refusing(refused).refusals]
         tx.add(operation)  # also without runs: that there is nothing to apply was found, and is on record
         tx.flush()
         for key in sorted(needed):
-            run = _add_run(services, tx, operation, pull, needed[key], plans.get(key), change, merge)
+            run = _add_run(services, tx, operation, pull, needed[key], shown.get(key), change, merge)
             run.comes_after = [[each.dir, each.workspace] for each in reads[key] if each in needed]
             run.state_places = asdict(orphans.places(tx, change, key))
         removed = orphans.with_what_stays(tx, pull.key.repo, change.selection).orphans
@@ -90,6 +92,16 @@ def merged(services: Services, pull: Pull) -> None:
         others.plan_anew(services, tx, pull, needed, concerned)
         admit_runs(services, tx)
         report_soon(services, tx, pull.key)
+
+
+def is_handled(tx: Session, pull: PullKey) -> bool:
+    """Whether a merge was looked at: that is on record also where there was nothing to apply."""
+    return any(each.goal is Goal.APPLY for each in runs.operations(tx, pull))
+
+
+def _is_for(tx: Session, plan: Run, base_branch: str) -> bool:
+    """Whether a plan was made, and so approved, for the branch that was merged into."""
+    return tx.get_one(Operation, plan.operation).base_branch == base_branch
 
 
 def supersede_open_plans(services: Services, tx: Session, pull: Pull) -> None:
@@ -154,14 +166,14 @@ def _digest(services: Services, project: Project, change: gather.Change, plan: R
     )
 
 
-def _operation(services: Services, pull: Pull, base: str, trigger: str, actor: Actor) -> Operation:
+def _operation(services: Services, pull: Pull, base: str) -> Operation:
     return Operation(
         id=services.new_id(),
         repo=pull.key.repo,
         pull=pull.key.number,
         goal=Goal.APPLY,
-        trigger=trigger,
-        actor=actor.name,
+        trigger="merge",
+        actor=PRBOT.name,
         head_sha=pull.head_sha,
         base_sha=base,
         created_at=services.clock.now(),

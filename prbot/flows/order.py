@@ -9,11 +9,9 @@ from sqlmodel import Session, col, select
 from prbot.core import dependencies, locks
 from prbot.core.ids import ProjectKey, PullKey
 from prbot.core.marks import marked
-from prbot.core.runs import Goal, RunStatus
+from prbot.core.runs import DONE, Goal, RunStatus
 from prbot.flows.locks import queue_of
 from prbot.store.tables import Run
-
-DONE = frozenset({RunStatus.APPLIED, RunStatus.NO_CHANGES})
 
 
 def why_they_wait(tx: Session, members: Iterable[Run]) -> dict[str, str]:

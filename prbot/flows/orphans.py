@@ -168,7 +168,7 @@ def brought_back(services: Services, tx: Session, run: Run) -> None:
 
 
 def _end(services: Services, tx: Session, row: OrphanRow, actor: Actor, action: str, how: str) -> None:
-    row.ended_at, row.ended_by, row.reason = services.clock.now(), actor.name, how
+    row.ended_at, row.reason = services.clock.now(), how
     tx.add(row)
     key = row.project
     facts = {"how": how, "since": row.since.isoformat(timespec="seconds")}

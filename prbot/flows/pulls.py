@@ -33,7 +33,6 @@ from prbot.store.tables import InboxEvent, PullRow
 log = structlog.get_logger(__name__)
 MOST_BEHIND = 6
 """So often within a minute the forge is asked again where it tells of a pull request as it was before."""
-PLANS_ON = frozenset({"opened", "pushed", "reopened", "ready", "base_changed"})
 
 
 def execute(services: Services, key: PullKey) -> None:
@@ -245,7 +244,8 @@ def _not_ours(services: Services, pull: Pull) -> None:
         services.audit.append(
             tx, "delivery.ignored", actor=PRBOT, repo=pull.key.repo, pull=pull.key.number, facts={"reason": reason}
         )
-        _let_go(services, tx, pull.key)
+        if not merges.is_handled(tx, pull.key):  # merged before the rules took the branch out, it keeps what it has
+            _let_go(services, tx, pull.key)
         report_soon(services, tx, pull.key)
 
 
@@ -253,6 +253,8 @@ def _closed(services: Services, pull: Pull) -> None:
     if pull.merged:
         if governed(services.rules(pull.key.repo), pull):
             merges.merged(services, pull)
+        else:
+            _not_ours(services, pull)
         return
     if pull.state == "open":  # it was opened again since; that event follows
         return

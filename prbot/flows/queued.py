@@ -18,7 +18,7 @@ from prbot.core.statuses import GATE, queue_status
 from prbot.flows import gather
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
-from prbot.ports import Conflict, Denied, Merged, NotFound
+from prbot.ports import Conflict, Denied, NotFound
 from prbot.store import posts
 from prbot.store.tables import Post, PullRow
 
@@ -45,11 +45,10 @@ def judged(services: Services, row: PullRow, gate: Status | None, *, soon: bool)
     except (Denied, NotFound, Conflict):  # out of the queue again, so that its commit is gone
         return None
     git = services.git
-    result = git.merge(repo, row.queued_base, row.head_sha)
     return queue_status(
         gate,
         soon=soon,
-        holds_only_it=isinstance(result, Merged) and result.tree == git.tree_id(repo, row.queued_sha),
+        holds_only_it=gather.holds_only(services, repo, row.queued_base, row.head_sha, row.queued_sha),
         on_base=git.is_ancestor(repo, row.queued_base, git.resolve(repo, refs[0])),
         before=_said_of(services, row.repo, row.queued_base),
         url=services.identity.pull_url(row.key),

@@ -339,6 +339,9 @@ def _work_out(services: Services, row: PullRow) -> Transient | None:
     shows_checks = services.forge.shows_checks(pull.repo)
     with services.db.write() as tx:
         fresh = tx.get_one(PullRow, (pull.repo, pull.number))
+        if _stands(fresh) != _stands(row):  # what was judged is not what is there now
+            gate, queue = _GateNow(), None
+            report_soon(services, tx, pull)
         if queue is not None and fresh.queued_sha == row.queued_sha:
             _want_of_queue(services, tx, fresh, queue)
         _say_nothing_of_approvals(tx, pull, gate)
@@ -346,6 +349,10 @@ def _work_out(services: Services, row: PullRow) -> Transient | None:
         tx.flush()
         sending.hold_back(tx, pull)
     return Transient("the forge is still computing whether it merges") if gate.computing else problem
+
+
+def _stands(row: PullRow) -> tuple[str, str, str]:
+    return row.head_sha, row.base_branch, row.state
 
 
 def _want_of_queue(services: Services, tx: Session, pull: PullRow, status: Status) -> None:

@@ -44,12 +44,11 @@ def what_is_not(services: Services, pull: Pull, run: Run, approved: Run, verdict
 def was_approved(services: Services, pull: Pull, before: str, merge_sha: str) -> bool:
     """Whether all that a merged pull request changes was approved when it was merged onto `before`, and the merge holds
     nothing else. Where it changes no project, nobody was asked."""
-    result = services.git.merge(pull.repo, before, pull.head_sha)
-    if not isinstance(result, Merged) or result.tree != services.git.tree_id(pull.repo, merge_sha):
+    if not gather.holds_only(services, pull.repo, before, pull.head_sha, merge_sha):
         return False
     facts = gather.gate_facts(services, replace(pull, merged=False), before)  # as it stood, with all its projects
     approved = next(gate for gate in evaluate(facts).gates if gate.name == "approved")
-    return approved.met and (bool(facts.projects) or not facts.rules.approvals)
+    return approved.met and facts.looked is not None and (bool(facts.projects) or not facts.rules.approvals)
 
 
 def _given_to(services: Services, approved: Run, verdict: ApprovalVerdict) -> list[Run]:

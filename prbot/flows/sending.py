@@ -139,7 +139,7 @@ def hold_back(tx: Session, pull: PullKey) -> None:
     every = posts.of_pull(tx, pull)
     for post in every:
         name = post.key.partition(" ")[2]
-        if post.kind != posts.STATUS or name == "prbot/gate" or not _is_green(post):
+        if post.kind != posts.STATUS or not _is_green(post):
             continue
         comment = _unseen(every, post)
         if comment is not None and comment.failure:

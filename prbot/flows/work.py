@@ -154,6 +154,13 @@ def _broke(services: Services, run: Run, held: slots.Held) -> None:
             slots.free(tx, held)
             applied_and_over(services, tx, mine)
             return
+        if mine.superseded:  # another took its place, with its lock
+            runs.step(tx, mine, RunStatus.SUPERSEDED, services.clock.now())
+            services.audit.append(tx, "run.superseded", actor=PRBOT, project=mine.project, pull=mine.pull, run=mine.id)
+            slots.free(tx, held)
+            tx.flush()
+            admit_runs(services, tx)
+            return
         applying = mine.status is RunStatus.APPLYING
         mine.error = "prbot failed here, by its own fault; its log says more."
         runs.step(tx, mine, RunStatus.UNKNOWN if applying else RunStatus.ERRORED, services.clock.now())

@@ -49,6 +49,7 @@ _MOVED_PAGE = 30
 _NOBODY = re.compile("is not a user$|has no such address")
 _BELIEVED_AFTER = 60.0
 """Seconds; within a minute, GitHub has caught up with itself."""
+_FORGOTTEN_AFTER = 5 * _BELIEVED_AFTER
 _COMMENT = "/repos/{repo}/issues/comments/{comment}"
 _CHECKS = "/repos/{repo}/check-runs"
 _CHECK = "/repos/{repo}/check-runs/{check}"
@@ -67,8 +68,8 @@ class GitHubForge:
     new token. A question may be asked up to three times when GitHub does not answer or answers 5xx; a write is sent
     once. Every failure is one of Unavailable's kinds, and none shows the token:
 
-    - Transient: no answer, 5xx, an answer that is not as documented; either rate limit, and our own budget of writes,
-      with `retry_after`;
+    - Outage: no answer, 5xx; Transient: an answer that is not as documented; either rate limit, and our own budget of
+      writes, with `retry_after`;
     - Denied: 401, 403, 451; NotFound: 404, 410, and a repository that has moved; Conflict: any other 4xx, with
       GitHub's reasons.
     """
@@ -168,8 +169,12 @@ class GitHubForge:
         try:
             found = self._github.get("/repos/{repo}/collaborators/{login}/permission", repo, login=login)
         except NotFound as missing:
-            since = self._missing.setdefault(who, self._clock())
-            if _NOBODY.search(str(missing)) or self._clock() - since >= _BELIEVED_AFTER:
+            now = self._clock()
+            since = self._missing.get(who, now)
+            if now - since > _FORGOTTEN_AFTER:  # of another time: it says nothing of this one
+                since = now
+            self._missing[who] = since
+            if _NOBODY.search(str(missing)) or now - since >= _BELIEVED_AFTER:
                 return "none"
             raise
         self._missing.pop(who, None)

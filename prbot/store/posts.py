@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
+from prbot.core import retries
 from prbot.core.ids import PullKey
 from prbot.core.retries import is_due, next_try
 from prbot.core.runs import LIVE
@@ -15,11 +16,9 @@ from prbot.store.tables import Post, PullRow, Run
 
 COMMENT, STATUS, REACTION, CHECK, DEPLOYMENT = "comment", "status", "reaction", "check", "deployment"
 MOST_TRIES = 24
-"""Of what the forge refuses: half a day. What refused it may be an outage, or a permission that somebody mends."""
-
-
-MOST_REACTION_TRIES = 8
-"""Two minutes: later, nobody looks at it."""
+"""Of what the forge refuses: half a day. It may be a permission, which somebody mends."""
+MOST_REACTION_TRIES = retries.MOST_TRIES
+"""Later, nobody looks at it."""
 
 
 def digest(text: str) -> str:

@@ -319,7 +319,6 @@ class OrphanRow(SQLModel, table=True):
     """Where its state is kept, in words."""
     since: datetime = _when()
     ended_at: datetime | None = _when(nullable=True)
-    ended_by: str = ""
     reason: str = _text()
     """What has become of it, for people; empty while it is orphaned."""
 

@@ -87,6 +87,7 @@ def test_plans_are_of_one_state_by_the_code_and_by_the_backend_that_was_initiali
     one = Against(None, "s3:aa", "k1")
     assert not elsewhere(one, one)
     assert elsewhere(one, Against(None, "s3:bb", "k1"))
-    assert elsewhere(one, Against(Places("a", "b"), "s3:aa", "k1"))
+    assert not elsewhere(one, Against(Places("a", "b"), "s3:aa", "k1")), "the backend is the same"
+    assert elsewhere(one, Against(Places("a", "b"), "s3:aa", "k2"))
     assert not elsewhere(one, Against(None, "s3:bb", "k2")), "digests of another key say nothing"
     assert not elsewhere(one, Against(None, "", "k1"))

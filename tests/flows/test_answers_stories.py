@@ -9,7 +9,7 @@ from prbot.sandbox.repository import SandboxRepo
 from tests.flows.app import Story, tf
 
 NO_ORPHAN = "No project of this repository is orphaned, so that there is nothing to forget."
-GIVEN_UP = "given up, so that it is not applied any more. A new pull request that changes it is."
+DISCARDED = "discarded, so that it is not applied any more. A new pull request that changes it is."
 NO_PROJECT = "> This merge changes no project that prbot applies."
 
 
@@ -82,7 +82,7 @@ def test_who_waits_for_another_merge_is_told_so_and_what_was_given_up_stays_so(a
     assert "| `approved` | ❌ | no approval counts, and 1 is needed | wait until the plan is shown |" in gates
     first.comment(by="mo", body="prbot unlock")
     app.settle()
-    assert says(app, first, "prbot apply") == ["## Nothing to apply\n\n> `net`: " + GIVEN_UP]
+    assert says(app, first, "prbot apply") == ["## Nothing to apply\n\n> `net`: " + DISCARDED]
 
 
 def test_no_approval_releases_what_another_requirement_keeps(app: Story) -> None:

@@ -113,10 +113,10 @@ def test_what_failed_is_given_up_by_name(app: Story) -> None:
     pull.merge(by="al")
     app.settle()
     assert walk(app, pull, "unlock", lambda comment: None) == [
-        "Apply failed", "Retry is ready", "Given up", "Unlocked",
+        "Apply failed", "Retry is ready", "Discarded", "Unlocked",
     ]  # fmt: skip
-    [said] = [each.body for each in pull.comments() if "## Given up" in each.body]
-    assert "`@mo` gave it up: what was merged and is not applied yet is not applied any more" in said
+    [said] = [each.body for each in pull.comments() if "## Discarded" in each.body]
+    assert "`@mo` discarded it: what was merged and is not applied yet is not applied any more" in said
     assert "what went wrong" not in said
     assert app.holder("net") is None
 

@@ -15,10 +15,9 @@ from prbot.core.comments.text import code, html_code, listed, person, prose
 from prbot.core.comparison import EntryDifference
 from prbot.core.ids import ProjectKey
 from prbot.core.plans import Counts
-from prbot.core.runs import RunStatus
+from prbot.core.runs import DONE, RunStatus
 
 _WAITING = frozenset({RunStatus.HELD, RunStatus.AWAITING_APPROVAL})
-_DONE = frozenset({RunStatus.APPLIED, RunStatus.NO_CHANGES})
 
 CLEAN = "clean"
 
@@ -80,7 +79,7 @@ def apply_document(view: ApplyView) -> Document:
 # -- the table --------------------------------------------------------------------------------------------------------
 def _headline(view: ApplyView) -> str:
     by_status = Counter(each.status for each in view.projects)
-    if by_status.keys() <= _DONE:
+    if by_status.keys() <= DONE:
         return "Applied" if RunStatus.APPLIED in by_status else "Nothing to apply"
     for status in _TITLES:
         if status in by_status:
@@ -99,7 +98,7 @@ _TITLES = {
     RunStatus.PLANNED: "Ready to apply",
     RunStatus.WAITING: "Apply waits for its turn",
     RunStatus.CANCELLED: "Apply cancelled",
-    RunStatus.DISCARDED: "Given up",
+    RunStatus.DISCARDED: "Discarded",
 }
 """The first of these that is there is the title."""
 
@@ -129,12 +128,12 @@ _READY = "🟢 ready to apply"
 
 def _plan(project: AppliedProject) -> str:
     """What the plan does; where there is none, not `no changes`."""
-    has_plan = project.counts != words.NOTHING or project.changes or project.status in _DONE
+    has_plan = project.counts != words.NOTHING or project.changes or project.status in DONE
     return words.in_words(project.counts) if has_plan else "–"
 
 
 def _afterwards(project: AppliedProject) -> str:
-    if project.status not in _DONE or (project.status is RunStatus.NO_CHANGES and not project.convergence):
+    if project.status not in DONE or (project.status is RunStatus.NO_CHANGES and not project.convergence):
         return "–"
     if not project.convergence:
         return "not checked"
@@ -156,7 +155,7 @@ def _project(project: AppliedProject, view: ApplyView) -> Iterator[Block]:
     if project.error.strip():
         yield Details(f"{label}: what went wrong", (Fence(project.error),), is_open=True)
     if project.output.strip():
-        failed = project.status not in _DONE
+        failed = project.status not in DONE
         yield Details(f"{label}: what the engine printed", (Fence(project.output),), is_open=failed)
     if project.convergence not in ("", CLEAN):
         yield Details(f"{label}: what a plan still wants to do", (Fence(to_diff(project.convergence), "diff"),))
@@ -233,8 +232,9 @@ def _told(project: AppliedProject, view: ApplyView) -> Iterator[str]:
             yield f"{by} cancelled it. The lock is kept. {typed['apply']} begins it again; or {gives_up}."
         case RunStatus.DISCARDED:
             yield (
-                f"{by} gave it up: what was merged and is not applied yet is not applied any more, and nobody is kept "
-                "waiting for it. The code stays as it was merged, so that the next plan of this project shows it again."
+                f"{by} discarded it: what was merged and is not applied yet is not applied any more, and nobody is "
+                "kept waiting for it. The code stays as it was merged, so that the next plan of this project shows it "
+                "again."
             )
         case RunStatus.UNKNOWN:
             yield (

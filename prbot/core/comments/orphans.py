@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prbot.core.commands import Command
+from prbot.core.commands import to_paste
 from prbot.core.comments import words
 from prbot.core.comments.blocks import Document, Table, Text
 from prbot.core.comments.text import code, listed, plural, prose
@@ -21,12 +21,6 @@ class Left:
     settled: str = ""
 
 
-def forgets(key: ProjectKey, prefix: str) -> str:
-    """What to type so that an orphaned project is listed no more."""
-    workspace = None if key.workspace == "default" else key.workspace
-    return Command("forget", dirs=(key.dir,), workspace=workspace).to_line(prefix)
-
-
 def orphans_document(
     projects: Sequence[Left], merge_sha: str, before_sha: str, base_branch: str, prefix: str = "prbot"
 ) -> Document:
@@ -39,7 +33,7 @@ def orphans_document(
     if not orphaned:
         return (top,)
     named = listed([code(key.label) for key in orphaned])
-    typed = listed([code(forgets(key, prefix)) for key in orphaned])
+    typed = listed([code(to_paste("forget", key, prefix)) for key in orphaned])
     steps = (
         f"What {named} made still exists, and nothing manages it any more.\n\n### What to do next\n\n"
         "- To manage it again, or to destroy it: bring the directory back in a new pull request, as it is in "
@@ -53,5 +47,5 @@ def nothing_to_forget(open_ones: Sequence[ProjectKey], prefix: str) -> str:
     """Why `forget` names nothing, as a sentence for people."""
     if not open_ones:
         return "No project of this repository is orphaned, so that there is nothing to forget."
-    listing = ", ".join(marked(forgets(key, prefix)) for key in open_ones)
+    listing = ", ".join(marked(to_paste("forget", key, prefix)) for key in open_ones)
     return f"Say which orphaned project is to be forgotten: {listing}."

@@ -23,7 +23,7 @@ STATUS = {
     RunStatus.ERRORED: "❌ error",
     RunStatus.CANCELLED: "⏹️ cancelled",
     RunStatus.DISCARDED: "🗑️ discarded",
-    RunStatus.SUPERSEDED: "↪️ superseded",
+    RunStatus.SUPERSEDED: "↪️ put aside",
     RunStatus.UNKNOWN: "❓ unknown",
 }
 NOTHING = Counts()

@@ -78,6 +78,16 @@ def _name_base_branches() -> None:
     op.execute(sa.update(done).values(base_branch=sa.func.coalesce(named.scalar_subquery(), "")))
 
 
+def _name_workspaces_of_orphans() -> None:
+    """Of a removed directory only the default workspace was known."""
+    rows = sa.table("prbot_operation", sa.column("id"), sa.column("orphans", sa.JSON()))
+    found = op.get_bind().execute(sa.select(rows.c.id, rows.c.orphans)).all()
+    for identity, orphans in found:
+        if orphans:
+            named = [{"workspaces": ["default"], **each} for each in orphans]
+            op.execute(sa.update(rows).where(rows.c.id == identity).values(orphans=named))
+
+
 def _order_by_seq(index: str, table: str, **where: Any) -> None:
     op.drop_index(index, table_name=table)
     op.create_index(index, table, ["repo", "pull", "seq"], unique=False, **where)
@@ -88,6 +98,7 @@ def upgrade() -> None:
         for column in columns:
             op.add_column(table, column)
     _name_base_branches()
+    _name_workspaces_of_orphans()
     for table in _NUMBERED:
         _number(table)
     _order_by_seq("prbot_inbox_open", "prbot_inbox", sqlite_where=sa.text("handled_at IS NULL"))
@@ -106,7 +117,6 @@ def upgrade() -> None:
         sa.Column("place", sa.Text(), nullable=False),
         sa.Column("since", prbot.store.database.UtcDateTime(), nullable=False),
         _when("ended_at"),
-        sa.Column("ended_by", _TEXT, nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("repo", "dir", "workspace"),
     )
