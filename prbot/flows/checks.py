@@ -82,7 +82,7 @@ def _document(services: Services, tx: Session, pull: PullRow, plan: Operation, m
     if not (members or plan.refusals or plan.orphans or plan.notes):
         return ()
     view = views.plan_view(tx, pull, plan, services.rules(pull.repo), services.identity.prefixes[0], ())
-    return plan_document(replace(view, projects=tuple(views.planned(tx, run) for run in members)))
+    return plan_document(replace(view, projects=views.planned(tx, members)))
 
 
 # -- sending ----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from sqlalchemy import func
@@ -30,6 +30,15 @@ def claims(tx: Session, project: ProjectKey) -> list[Claim]:
 def queue_of(tx: Session, project: ProjectKey) -> tuple[locks.Claim, ...]:
     """The claims in their order, the holder first."""
     return locks.queue([locks.Claim(row.pull, row.since, row.merged_position) for row in claims(tx, project)])
+
+
+def holders(tx: Session, repos: Collection[str]) -> dict[ProjectKey, locks.Claim]:
+    """Who holds each claimed project of some repositories."""
+    found: dict[ProjectKey, list[locks.Claim]] = {}
+    for row in tx.exec(select(Claim).where(col(Claim.repo).in_(repos))):
+        project = ProjectKey(row.repo, row.dir, row.workspace)
+        found.setdefault(project, []).append(locks.Claim(row.pull, row.since, row.merged_position))
+    return {project: locks.queue(each)[0] for project, each in found.items()}
 
 
 def claim(services: Services, tx: Session, project: ProjectKey, pull: int, merged_position: int | None = None) -> None:

@@ -64,6 +64,7 @@ def merged(services: Services, pull: Pull) -> None:
     concerned = others.newly_concerned(services, pull, change)
     git = services.git
     merge = _Merge(git.first_parent_position(pull.repo, merge_sha), git.tree_id(pull.repo, merge_sha))
+    after = orphans.base_at(change.commit, change.after, services, pull)
     with services.db.write() as tx:
         supersede_open_plans(services, tx, pull)
         changed = [
@@ -88,7 +89,7 @@ def merged(services: Services, pull: Pull) -> None:
         removed = orphans.with_what_stays(tx, pull.key.repo, change.selection).orphans
         orphans.left_behind(services, tx, pull, change, removed)
         tx.flush()
-        orphans.seen_on(orphans.Base(change.commit, change.after), services, tx, pull)
+        orphans.seen_on(after, services, tx, pull)
         others.plan_anew(services, tx, pull, needed, concerned)
         admit_runs(services, tx)
         report_soon(services, tx, pull.key)

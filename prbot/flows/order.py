@@ -10,23 +10,23 @@ from prbot.core import dependencies, locks
 from prbot.core.ids import ProjectKey, PullKey
 from prbot.core.marks import marked
 from prbot.core.runs import DONE, Goal, RunStatus
-from prbot.flows.locks import queue_of
+from prbot.flows.locks import holders
 from prbot.store.tables import Run
 
 
-def why_they_wait(tx: Session, members: Iterable[Run]) -> dict[str, str]:
+def why_they_wait(tx: Session, members: Sequence[Run]) -> dict[str, str]:
     """Why each of these applies may not be planned yet, by run, as a sentence for people; empty when it may."""
     waiting: dict[PullKey, dict[ProjectKey, tuple[ProjectKey, ...]]] = {}
+    first = holders(tx, {run.repo for run in members})
     found = {}
     for run in members:
         if run.pull_key not in waiting:
             waiting[run.pull_key] = dependencies.waiting(*_graph(tx, run.pull_key))
-        found[run.id] = _it_reads(waiting[run.pull_key][run.project]) or _comes_later(tx, run)
+        found[run.id] = _it_reads(waiting[run.pull_key][run.project]) or _comes_later(run, first.get(run.project))
     return found
 
 
-def _comes_later(tx: Session, run: Run) -> str:
-    first = locks.holder(queue_of(tx, run.project))
+def _comes_later(run: Run, first: locks.Claim | None) -> str:
     if first is None or first.pull == run.pull:
         return ""
     return f"#{first.pull} was merged before and comes first."

@@ -79,41 +79,55 @@ class Base:
 
     sha: str
     view: RepoView
+    holds: frozenset[str]
+    """Of the commits that projects whose directory is gone from it were applied at, those that are part of it."""
+
+
+def base_at(sha: str, view: RepoView, services: Services, pull: Pull) -> Base:
+    """The base at a commit, with what git says of it, which is asked while nobody waits to write."""
+    with services.db.read() as tx:
+        commits = {run.commit for run, _ in _gone(view, tx, pull)}
+    return Base(sha, view, frozenset(each for each in commits if _came_before(services, pull, each, sha)))
 
 
 def seen_on(base: Base, services: Services, tx: Session, pull: Pull) -> None:
     """Note what the base branch says by itself: a push that was no merge removed a directory, or another directory has
     taken over the state that one left behind."""
-    for key, where in _gone(base, services, tx, pull):
-        _list(services, tx, _row(services, key, base.sha, where))
+    for run, where in _left(base, tx, pull):
+        _list(services, tx, _row(services, run.project, base.sha, where))
     for row, owner in _taken_over(tx, pull.key.repo, base.view):
         _end(services, tx, row, PRBOT, "orphan.returned", f"taken over: its state belongs to {marked(owner)} now")
 
 
-def is_new(base: Base, services: Services, tx: Session, pull: Pull) -> bool:
+def is_new(base: Base, tx: Session, pull: Pull) -> bool:
     """Whether `seen_on` has anything to write down."""
-    return bool(_gone(base, services, tx, pull) or _taken_over(tx, pull.key.repo, base.view))
+    return bool(_left(base, tx, pull) or _taken_over(tx, pull.key.repo, base.view))
 
 
-def _gone(base: Base, services: Services, tx: Session, pull: Pull) -> list[tuple[ProjectKey, str]]:
-    """The projects that were applied from this branch, whose directory is gone from there, and of which nobody has yet
-    noted that it went, each with where its state is kept."""
+def _left(base: Base, tx: Session, pull: Pull) -> list[tuple[Run, str]]:
+    """Those that are gone from this base, and were there before: one that is older than a directory does not hold it
+    yet. What was applied since git was asked is for the next look at the base."""
+    return [(run, where) for run, where in _gone(base.view, tx, pull) if run.commit in base.holds]
+
+
+def _gone(view: RepoView, tx: Session, pull: Pull) -> list[tuple[Run, str]]:
+    """The projects that were applied from this branch, whose directory is not on it, and of which nobody has yet noted
+    that it went: what was applied last, and where the state is kept."""
     found = []
     for run in runs.last_applied(tx, pull.key.repo, pull.base_branch):
-        if run.dir in base.view.modules:
+        if run.dir in view.modules:
             continue
         row, kept = tx.get(OrphanRow, (run.repo, run.dir, run.workspace)), places_of(run)
         where = kept.after if kept is not None else ""
         noted = row is not None and (run.started_at is None or run.started_at <= row.since)
-        if noted or _owner(base.view, where, run.project) is not None or not leaves_something(_last(tx, run.project)):
+        if noted or _owner(view, where, run.project) is not None or not leaves_something(_last(tx, run.project)):
             continue
-        if _came_before(services, pull, run.commit, base.sha):
-            found.append((run.project, where))
+        found.append((run, where))
     return found
 
 
 def _came_before(services: Services, pull: Pull, commit: str, base: str) -> bool:
-    """Whether what was applied is part of this base: one that is older than the directory does not hold it yet."""
+    """Whether what was applied is part of this base."""
     try:
         return services.git.is_ancestor(pull.repo, commit, base)
     except NotFound:

@@ -89,7 +89,7 @@ def start(services: Services, pull: Pull, asked: Asked) -> None:
         afresh = asked.command is not None and asked.whole
         named = () if afresh else runs.named_projects(tx, pull.key, pull.head_sha)
     change = gather.change_between(services, pull.repo, base, merged.commit, named)
-    _note_what_the_base_says(services, pull, orphans.Base(base, change.before))
+    _note_what_the_base_says(services, pull, orphans.base_at(base, change.before, services, pull))
     projects = _meant(services, pull, asked, change)
     if projects is None:
         return
@@ -101,7 +101,7 @@ def start(services: Services, pull: Pull, asked: Asked) -> None:
 
 def _note_what_the_base_says(services: Services, pull: Pull, base: orphans.Base) -> None:
     with services.db.read() as tx:
-        new = orphans.is_new(base, services, tx, pull)
+        new = orphans.is_new(base, tx, pull)
     if new:
         with services.db.write() as tx:
             orphans.seen_on(base, services, tx, pull)

@@ -13,7 +13,7 @@ from prbot.core.ids import ProjectKey
 from prbot.core.projects import Orphan, left_out_note
 from prbot.core.refusals import Refusal
 from prbot.core.rules import Rules
-from prbot.core.runs import RELEASABLE, Goal, RunStatus
+from prbot.core.runs import RELEASABLE, RunStatus
 from prbot.core.states import told
 from prbot.core.statuses import Member
 from prbot.core.unplanned import narrowing
@@ -35,7 +35,7 @@ def plan_view(
         head_sha=operation.head_sha,
         base_branch=pull.base_branch,
         base_sha=operation.base_sha,
-        projects=tuple(planned(tx, run) for run in runs.of_operation(tx, operation.id)),
+        projects=planned(tx, runs.of_operation(tx, operation.id)),
         refusals=tuple(Refusal(**each) for each in operation.refusals or ()),
         orphans=tuple(Orphan(**{**each, "workspaces": tuple(each["workspaces"])}) for each in operation.orphans or ()),
         reviewers=tuple(reviewers),
@@ -45,8 +45,15 @@ def plan_view(
     )
 
 
-def planned(tx: Session, run: Run) -> PlannedProject:
-    """A project as the plan comment shows it."""
+def planned(tx: Session, members: Sequence[Run]) -> tuple[PlannedProject, ...]:
+    """The projects of some runs of a repository as the plan comment shows them."""
+    unfounded = [run for run in members if run.workspace != "default" and not run.var_files]
+    applied = runs.applied_projects(tx, unfounded[0].repo) if unfounded else set()
+    slips = {run.project for run in unfounded} - applied
+    return tuple(_planned(tx, run, is_slip=run.project in slips) for run in members)
+
+
+def _planned(tx: Session, run: Run, *, is_slip: bool) -> PlannedProject:
     output = ""
     if run.verbose:
         output = "\n".join(chunk.body for chunk in read_output(tx, run.id) if chunk.step == "plan")
@@ -62,7 +69,7 @@ def planned(tx: Session, run: Run) -> PlannedProject:
         error=run.error,
         output=output,
         carry_note=run.carry_note if run.status is RunStatus.PLANNED else "",
-        notes=(*_notes(run), *_slip(tx, run)),
+        notes=(*_notes(run), *([_slip(run.workspace)] if is_slip else [])),
         unapplied=tuple(each.pull for each in runs.unapplied(tx, run.project) if each.pull != run.pull),
     )
 
@@ -82,13 +89,10 @@ def _notes(run: Run) -> tuple[str, ...]:
     return (*found, *_state_note(run))
 
 
-def _slip(tx: Session, run: Run) -> tuple[str, ...]:
+def _slip(space: str) -> str:
     """A workspace that nothing but a command speaks of may be a slip."""
-    space = run.workspace
-    if space == "default" or run.var_files or run.project in runs.applied_projects(tx, run.repo):
-        return ()
     nothing = f"Nothing was applied in the workspace `{space}` yet, and there is no `env/{space}.tfvars`."
-    return (f"{nothing} If the name is a slip, a `plan` command that names nothing leaves it out again.",)
+    return f"{nothing} If the name is a slip, a `plan` command that names nothing leaves it out again."
 
 
 def _state_note(run: Run) -> tuple[str, ...]:
@@ -107,19 +111,14 @@ def lock_of(tx: Session, project: ProjectKey, pull: int) -> Lock | None:
 
 def apply_view(tx: Session, pull: PullRow, members: Sequence[Run], prefix: str) -> ApplyView:
     """What the apply comment of a merged pull request shows."""
+    failed = runs.first_tried(tx, pull.key)
     return ApplyView(
         merge_sha=pull.merge_sha or "",
         base_branch=pull.base_branch,
-        projects=tuple(_applied(run, is_retry=_failed_before(tx, run)) for run in members),
+        projects=tuple(_applied(run, is_retry=failed.get(run.project, run.attempt) < run.attempt) for run in members),
         notes=tuple(read_too_early(tx, pull.key, members)),
         prefix=prefix,
     )
-
-
-def _failed_before(tx: Session, run: Run) -> bool:
-    """Whether an apply of the same project and merge failed before this run."""
-    every = runs.of_pull(tx, run.pull_key, Goal.APPLY)
-    return any(each.project == run.project and each.applied_output and each.attempt < run.attempt for each in every)
 
 
 def _applied(run: Run, *, is_retry: bool) -> AppliedProject:

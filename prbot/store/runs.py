@@ -94,6 +94,15 @@ def applied_projects(tx: Session, repo: str) -> set[ProjectKey]:
     return {ProjectKey(repo, directory, workspace) for directory, workspace in rows}
 
 
+def first_tried(tx: Session, pull: PullKey) -> dict[ProjectKey, int]:
+    """Of each project of a merge that the engine was told to apply, the first attempt that said something."""
+    query = select(Run.dir, Run.workspace, func.min(Run.attempt)).where(
+        Run.repo == pull.repo, Run.pull == pull.number, Run.goal == Goal.APPLY, Run.applied_output != ""
+    )
+    rows = tx.exec(query.group_by(Run.dir, Run.workspace))
+    return {ProjectKey(pull.repo, directory, workspace): attempt for directory, workspace, attempt in rows}
+
+
 def last_applied(tx: Session, repo: str, base_branch: str) -> list[Run]:
     """Of each project that the engine was told to apply, the last run that came to it, if that was for this branch."""
     last = select(func.max(Run.seq)).where(Run.repo == repo, col(Run.applying_at).is_not(None))

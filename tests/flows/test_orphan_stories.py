@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import pytest
+from sqlalchemy import event
 from typer.testing import CliRunner
 
 from prbot.cli.app import app as cli
+from prbot.git.process import GitProgram
 from prbot.sandbox.pullrequest import SandboxPull
 from prbot.sandbox.repository import SandboxRepo
 from tests.flows.app import Story, tf
@@ -174,6 +179,32 @@ def test_what_a_push_removed_is_listed_and_what_another_directory_takes_over_is_
     app.settle()
     opened(app, infra, {"docs/over.md": "unrelated\n"})
     assert "orphaned" not in locks(app)
+
+
+def test_what_a_push_removed_is_listed_by_a_merge_and_git_is_not_asked_while_others_wait_to_write(
+    app: Story, infra: SandboxRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, runs_git = threading.local(), GitProgram.run
+    asked: list[tuple[bool, list[str]]] = []
+    event.listen(app.services.db.engine, "begin", lambda _: setattr(writer, "writes", True))
+    for end in ("commit", "rollback"):
+        event.listen(app.services.db.engine, end, lambda _: setattr(writer, "writes", False))
+
+    def watched(self: GitProgram, args: list[str], *rest: Any, **more: Any) -> Any:
+        asked.append((getattr(writer, "writes", False), args))
+        return runs_git(self, args, *rest, **more)
+
+    pull = opened(app, infra, {"docs/notes.md": "unrelated\n"})
+    infra.commit("main", {"net/main.tf": None}, by="root")
+    app.settle()
+    assert not app.audit("orphan.left")
+    monkeypatch.setattr(GitProgram, "run", watched)
+    merge = pull.merge(by="al")
+    app.settle()
+    assert [entry["commits"]["merge"] for entry in app.audit("orphan.left")] == [merge]
+    opened(app, infra, {"docs/more.md": "unrelated\n"})
+    assert any("--is-ancestor" in args for _, args in asked)
+    assert not [args for writes, args in asked if writes]
 
 
 def test_a_removal_is_approved_by_a_review_of_each_head_and_the_command_says_so(app: Story, infra: SandboxRepo) -> None:
