@@ -138,7 +138,7 @@ class Forge(Protocol):
         ...
 
     def hide_comment(self, repo: str, node_id: str) -> bool:
-        """Fold a comment away as outdated. False where the forge cannot or we may not: nothing else depends on it."""
+        """Fold a comment away as outdated. False where that did not work: nothing else depends on it."""
         ...
 
     def react(self, repo: str, comment_id: int, reaction: str) -> None:

@@ -364,11 +364,11 @@ def _want_of_queue(services: Services, tx: Session, pull: PullRow, status: Statu
 
 
 def _say_nothing_of_approvals(tx: Session, pull: PullKey, gate: _GateNow) -> None:
-    """Of a plan that is not shown yet: where nobody approved, nothing can carry over to it or be void; and nothing
-    carries over where all that there was is void already."""
+    """Where nobody ever approved, nothing can carry over to a plan or be void. And nothing carries over to one that is
+    not shown yet where all that there was is void already."""
     for run in runs.plans_in_force(tx, pull):
         void = run.carries is not None and gate.carried_to is not None and run.project not in gate.carried_to
-        if run.shown_at is None and run.carry_note and (gate.nobody_approved or void):
+        if run.carry_note and (gate.nobody_approved or (void and run.shown_at is None)):
             run.carry_note = ""
             tx.add(run)
 

@@ -22,7 +22,7 @@ from prbot.core.pulls import Posted, Status
 from prbot.flows import checks, deployments, sharing
 from prbot.flows.nudge import report_soon
 from prbot.flows.services import Services
-from prbot.ports import NotFound, Transient, Unavailable
+from prbot.ports import Conflict, NotFound, Transient, Unavailable
 from prbot.store import posts
 from prbot.store.tables import Post
 
@@ -167,7 +167,8 @@ def _unseen(every: Iterable[Post], green: Post) -> Post | None:
 # -- one of each kind -------------------------------------------------------------------------------------------------
 def _send_comment(services: Services, pull: PullKey, post: Post) -> Posted | None:
     if post.hide:
-        services.forge.hide_comment(pull.repo, post.node_id)
+        if not services.forge.hide_comment(pull.repo, post.node_id):
+            raise Conflict("the forge did not hide it")
         return None
     if post.external_id is not None:
         try:

@@ -17,8 +17,8 @@ from prbot.store.tables import Post, PullRow, Run
 COMMENT, STATUS, REACTION, CHECK, DEPLOYMENT = "comment", "status", "reaction", "check", "deployment"
 MOST_TRIES = 24
 """Of what the forge refuses: half a day. It may be a permission, which somebody mends."""
-MOST_REACTION_TRIES = retries.MOST_TRIES
-"""Later, nobody looks at it."""
+FEWER_TRIES = retries.MOST_TRIES
+"""Of a reaction, which later nobody looks at, and of hiding an old comment, which nothing depends on."""
 
 
 def digest(text: str) -> str:
@@ -97,7 +97,7 @@ def refused(post: Post, why: str, now: datetime) -> None:
     """The forge would not have it; it is sent again later, so many times."""
     post.attempts += 1
     post.failure, post.sending_since = why, None
-    most = MOST_REACTION_TRIES if post.kind == REACTION else MOST_TRIES
+    most = FEWER_TRIES if post.kind == REACTION or post.hide else MOST_TRIES
     post.retry_at = next_try(post.attempts, now, most)
 
 

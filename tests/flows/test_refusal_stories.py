@@ -214,3 +214,19 @@ def test_a_comment_that_is_not_found_is_written_again_only_if_it_is_gone(app: St
     (after,) = pull.comments()
     assert (after.id != before.id) is really
     assert pull.head_sha[:7] in after.body
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("status", [403, 404, 422, 502])
+def test_an_old_comment_that_could_not_be_hidden_for_a_moment_is_hidden(app: Story, status: int) -> None:
+    infra = app.repo()
+    pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
+    app.settle()
+    app.world.fail_next("graphql", status)
+    pull.push(by="al", files={"net/main.tf": tf(infra.backend("net"), v=2)})
+    app.settle()
+    assert app.world.pending_faults == []
+    old, new = pull.comments()
+    assert old.minimized
+    assert not new.minimized
+    assert "Earlier approvals" not in new.body
