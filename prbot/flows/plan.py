@@ -314,15 +314,15 @@ def describe(run: Run, made: Made, plan_key: str) -> None:
 
 def _carry(tx: Session, run: Run) -> None:
     """Whether the approvals of the plan before carry over to this one; its comment says so either way."""
-    before = [
-        each
-        for each in runs.of_pull(tx, run.pull_key, Goal.PLAN, run.project)
-        if each.fingerprint and each.seq < run.seq and each.shown_at is not None
-    ]
-    if not before:
+    every = runs.of_pull(tx, run.pull_key, Goal.PLAN, run.project)
+    before = [each for each in every if each.fingerprint and each.seq < run.seq]
+    # the one that this was compared with: it may have given way before it was shown, and pass on what it carries
+    compared = [each for each in before if each.id == run.carries]
+    seen = compared or [each for each in before if each.shown_at is not None]
+    if not seen:
         run.carries = None
         return
-    previous = before[-1]
+    previous = seen[-1]
     then, now = (tx.get_one(Operation, each.operation).base_branch for each in (previous, run))
     verdict = carries_over(
         previous.fingerprint,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from prbot.core.runs import RunStatus
 from prbot.sandbox.gitrepos import Files, PlainFile, SymbolicLink
 from prbot.sandbox.pullrequest import SandboxPull
 from prbot.sandbox.repository import SandboxRepo
+from tests.faults.workers import until
 from tests.flows.app import Story, story
 from tests.flows.conftest import check_afterwards
 
@@ -99,6 +101,22 @@ def test_what_only_brings_in_the_base_leaves_it_standing(app: Story) -> None:
     pull.push(by="al", files={"scripts/steps.sh": "false\n"})
     pull.force_push(by="al", files={"net/main.tf": infra.backend("net") + RUNS, "net/steps.md": "true\n"})
     app.settle()
+    assert pull.status("prbot/gate")["state"] == "success"
+
+
+def ended(app: Story, pull: SandboxPull, ends: list[RunStatus]) -> bool:
+    return [run.status for run in app.runs(pull)] == ends
+
+
+def test_a_plan_that_gave_way_before_it_was_shown_passes_the_approval_on(app: Story) -> None:
+    infra, pull = opened(app)
+    app.world.fail_next("edit_comment", 403, times=2)
+    for ends in ([RunStatus.SUPERSEDED, RunStatus.PLANNED], [RunStatus.SUPERSEDED] * 2 + [RunStatus.PLANNED]):
+        infra.commit("main", {"docs/notes.md": f"unrelated {len(ends)}\n"}, by="root")
+        pull.update_branch(by="bo")
+        until(partial(ended, app, pull, ends))
+    app.settle()
+    assert app.world.pending_faults == []
     assert pull.status("prbot/gate")["state"] == "success"
 
 
