@@ -284,7 +284,13 @@ def _gate_now(services: Services, row: PullRow) -> _GateNow:
     computing = pull.mergeable is None and any(gate.name == "mergeable" for gate in verdict.unmet)
     opinions = any(each.state in ("APPROVED", "DISMISSED") for each in facts.reviews) or bool(facts.explicit)
     carried = {key for key, v in verdict.verdicts.items() if any(each.carried_from for each in v.counted)}
-    return _GateNow(status, tuple(sorted(early)), False, computing, not opinions, frozenset(carried))
+    return _GateNow(
+        status,
+        tuple(sorted(early)),
+        computing=computing,
+        nobody_approved=not opinions,
+        carried_to=frozenset(carried),
+    )
 
 
 def _record_gate(services: Services, row: PullRow, verdict: GateReport, digest: str, status: Status) -> None:

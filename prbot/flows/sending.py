@@ -135,11 +135,12 @@ def _note(services: Services, post: Post, change: Callable[[Post], object]) -> N
 
 # -- comments first ---------------------------------------------------------------------------------------------------
 def hold_back(tx: Session, pull: PullKey) -> None:
-    """What is not to be green, because the forge refuses the comment that shows it, says so instead."""
+    """What is not to be green, because the forge refuses the comment that shows it, says so instead. What stands there
+    already was shown before it turned green, and an edit that is refused does not undo that."""
     every = posts.of_pull(tx, pull)
     for post in every:
         name = post.key.partition(" ")[2]
-        if post.kind != posts.STATUS or not _is_green(post):
+        if post.kind != posts.STATUS or not _is_green(post) or posts.stands(post):
             continue
         comment = _unseen(every, post)
         if comment is not None and comment.failure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prbot.sandbox.pullrequest import SandboxPull
 from prbot.sandbox.repository import SandboxRepo
+from tests.faults.workers import until
 from tests.flows.app import Story, tf
 
 
@@ -53,3 +54,19 @@ def test_closed_it_is_green_no_more_and_reopened_it_is_as_soon_as_it_is_planned(
     app.settle()
     assert gate(pull)[0] == "success"
     assert app.holder("net") == pull.number
+
+
+def test_what_is_pushed_while_the_gate_is_judged_does_not_get_the_verdict_of_the_head_before(app: Story) -> None:
+    infra = app.repo()
+    pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
+    app.settle()
+    app.world.slow_next("list_reviews", 3)
+    pull.approve(by="bo")
+    until(lambda: not app.world.pending_faults)  # the reviews of the first head are read, and the answer takes its time
+    pull.push(by="al", files={"net/main.tf": tf(infra.backend("net"), v=2)})
+    app.settle()
+    assert "success" not in pull.status_history("prbot/gate")
+    assert gate(pull) == ("pending", "not met: approved; see `prbot apply`")
+    pull.approve(by="bo")
+    app.settle()
+    assert gate(pull)[0] == "success"

@@ -53,3 +53,21 @@ def test_retargeted_to_a_branch_that_is_gone_by_now_the_gate_is_not_left_green(a
     app.settle()
     assert pull.status("prbot/gate")["state"] == "pending"
     assert pull.status("prbot/plan")["state"] == "pending"
+
+
+def test_merged_at_once_into_a_branch_that_is_not_planned_for_it_holds_nothing_any_more(app: Story) -> None:
+    infra = app.repo()
+    pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
+    app.settle()
+    assert app.holder("net") == pull.number
+    other = infra.open_pull(by="bo", files={"net/main.tf": tf(infra.backend("net"), v=2)})
+    infra.branch("topic", by="root")
+    app.settle()
+    app.world.fail_next("get_pull", 404)  # so that its new base is read only once it is merged
+    pull.retarget(by="al", base="topic")
+    pull.merge(by="al")
+    app.settle()
+    assert app.world.pending_faults == []
+    assert app.runs(pull, "apply") == []
+    assert app.holder("net") == other.number
+    assert infra.state("net") == {}

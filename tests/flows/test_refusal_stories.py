@@ -8,9 +8,13 @@ from functools import partial
 import pytest
 
 from prbot.core import retries
+from prbot.core.events import QueueEvent
+from prbot.core.ids import PullKey, Repo
 from prbot.github import transport
 from prbot.sandbox.faults import Faults
 from prbot.sandbox.pullrequest import SandboxPull
+from prbot.store import inbox
+from prbot.store.tables import InboxEvent
 from tests.faults.workers import until
 from tests.flows.app import Story, tf
 
@@ -230,3 +234,22 @@ def test_an_old_comment_that_could_not_be_hidden_for_a_moment_is_hidden(app: Sto
     assert old.minimized
     assert not new.minimized
     assert "Earlier approvals" not in new.body
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_another_version_left_and_nobody_can_read_keeps_nothing_back(app: Story) -> None:
+    pull = planned(app)
+    with app.services.db.write() as tx:
+        key = PullKey("acme/infra", pull.number)
+        event = QueueEvent(Repo("acme/infra", "https://github.example/acme/infra.git"), key, "al", pull.head_sha)
+        inbox.put_event(tx, event, event_id="left", delivery=None, now=app.services.clock.now())
+        tx.flush()
+        row = tx.get_one(InboxEvent, "left")
+        row.data = {**row.data, "of_another_version": 1}
+        tx.add(row)
+    pull.comment(by="al", body="prbot plan")
+    until(lambda: len(said(app, pull, "Given up")) == 1)
+    app.settle()
+    assert len(app.runs(pull)) == 2
+    [told] = said(app, pull, "Given up")
+    assert "This pull request was told of in words that prbot does not know." in told

@@ -78,16 +78,18 @@ def test_rows_from_before_keep_their_order_and_new_ones_come_after_them(tmp_path
             connection.execute(
                 text(
                     "INSERT INTO prbot_operation (id, repo, pull, goal, trigger, actor, head_sha, base_sha, whole,"
-                    " comment_key, comment_shows, created_at) VALUES"
-                    " (:id, 'acme/infra', 1, 'PLAN', '', '', '', '', 1, '', '', '2026-11-20 12:00:00')"
+                    " comment_key, comment_shows, created_at, orphans) VALUES"
+                    " (:id, 'acme/infra', 1, 'PLAN', '', '', '', '', 1, '', '', '2026-11-20 12:00:00', :gone)"
                 ),
-                {"id": name},
+                {"id": name, "gone": '[{"dir": "old", "moved_to": null}]' if name == "b" else None},
             )
     upgrade(db)
     with db.write() as tx:
         put(tx, "0", NOON)
     with db.read() as tx:
         assert [(each.id, each.seq) for each in runs.operations(tx, PULL)] == [("a", 1), ("b", 2), ("c", 3), ("0", 4)]
+        named = [{"dir": "old", "moved_to": None, "workspaces": ["default"]}]
+        assert [each.orphans for each in runs.operations(tx, PULL)] == [None, named, None, None]
         assert [each.base_branch for each in runs.operations(tx, PULL)] == ["release"] * 3 + [""]
     db.close()
 

@@ -53,6 +53,17 @@ def test_that_somebody_has_no_role_is_believed_after_a_minute_without_another_an
     assert told == ["unknown", "write", "unknown", "unknown", "none"]
 
 
+def test_a_missing_role_of_another_hour_says_nothing_of_this_one(
+    github: ScriptedGitHub, forge: GitHubForge, timeline: Timeline
+) -> None:
+    github.on(ROLE, *[Answer(404, {"message": "Not Found"})] * 3)
+    for pause in (3600, 61):
+        with pytest.raises(NotFound):
+            forge.role("acme/infra", "bo")
+        timeline.sleep(pause)
+    assert forge.role("acme/infra", "bo") == "none"
+
+
 def test_a_role_is_not_remembered(github: ScriptedGitHub, forge: GitHubForge) -> None:
     github.on(ROLE, *(Answer(body={"permission": word, "role_name": word}) for word in ("write", "read")))
     assert [forge.role("acme/infra", "bo"), forge.role("acme/infra", "bo")] == ["write", "read"]
