@@ -60,9 +60,9 @@ def test_what_is_pushed_while_the_gate_is_judged_does_not_get_the_verdict_of_the
     infra = app.repo()
     pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
     app.settle()
-    app.world.slow_next("list_reviews", 3)
+    app.world.slow_next("permission", 3)
     pull.approve(by="bo")
-    until(lambda: not app.world.pending_faults)  # the reviews of the first head are read, and the answer takes its time
+    until(lambda: not app.world.pending_faults)  # of the first head all is read but who bo is, and that takes its time
     pull.push(by="al", files={"net/main.tf": tf(infra.backend("net"), v=2)})
     app.settle()
     assert "success" not in pull.status_history("prbot/gate")
