@@ -8,9 +8,11 @@ from typing import cast
 
 from sqlmodel import Session
 
+from prbot.core.approvals import ApprovalVerdict
 from prbot.core.commands import approving
 from prbot.core.events import CommentEvent
-from prbot.core.gates import evaluate
+from prbot.core.gate_facts import GateFacts
+from prbot.core.gates import GateReport, evaluate
 from prbot.core.marks import first_of, marked
 from prbot.core.pulls import Pull
 from prbot.core.runs import RELEASABLE, Goal, RunStatus
@@ -94,26 +96,34 @@ def _judge(services: Services, ask: Ask, event: CommentEvent, run: Run) -> None:
     base, on_base = gather.base_of_merged(services, pull)
     facts = gather.gate_facts(services, pull, base, merge_on_base=on_base, only=run.project)
     verdict = evaluate(facts)
-    judged = verdict.verdicts.get(run.project)
+    judged = verdict.verdicts.get(run.project, ApprovalVerdict())
     mine = event.sender.casefold()
-    refusals = [each.reason for each in judged.not_counted if each.user.casefold() == mine] if judged else []
-    counted = judged is not None and any(each.user.casefold() == mine for each in judged.counted)
-    if not counted:
-        why = " ".join(refusals) or "It does not count."
-        with services.db.write() as tx:
-            services.audit.append(
-                tx,
-                "approval.refused",
-                actor=ask.actor,
-                project=run.project,
-                pull=run.pull,
-                run=run.id,
-                outcome="refused",
-                facts={"fingerprint": run.fingerprint, "comment": event.comment_id, "why": why},
-            )
-        refuse(services, ask, why, title="Not approved")
-        return
-    approved = next((gate for gate in verdict.gates if gate.name == "approved"), None)
+    if any(each.user.casefold() == mine for each in judged.counted):
+        _counts(services, ask, event, run, (facts, verdict))
+    else:
+        refusals = [each.reason for each in judged.not_counted if each.user.casefold() == mine]
+        _does_not_count(services, ask, event, run, " ".join(refusals) or "It does not count.")
+
+
+def _does_not_count(services: Services, ask: Ask, event: CommentEvent, run: Run, why: str) -> None:
+    with services.db.write() as tx:
+        services.audit.append(
+            tx,
+            "approval.refused",
+            actor=ask.actor,
+            project=run.project,
+            pull=run.pull,
+            run=run.id,
+            outcome="refused",
+            facts={"fingerprint": run.fingerprint, "comment": event.comment_id, "why": why},
+        )
+    refuse(services, ask, why, title="Not approved")
+
+
+def _counts(services: Services, ask: Ask, event: CommentEvent, run: Run, grounds: tuple[GateFacts, GateReport]) -> None:
+    """Keep that an approval counts, and release what waits for it once it is enough."""
+    facts, verdict = grounds
+    enough = any(gate.met for gate in verdict.gates if gate.name == "approved")
     with services.db.write() as tx:
         done(tx, ask)
         services.audit.append(
@@ -125,9 +135,9 @@ def _judge(services: Services, ask: Ask, event: CommentEvent, run: Run) -> None:
             run=run.id,
             facts={"fingerprint": run.fingerprint, "comment": event.comment_id},
         )
-        report.react(services, tx, pull.key, event.comment_id, "+1")
+        report.react(services, tx, ask.pull.key, event.comment_id, "+1")
         fresh = tx.get_one(Run, run.id)
-        if approved is not None and approved.met and fresh.goal is Goal.APPLY and fresh.status in RELEASABLE:
+        if enough and fresh.goal is Goal.APPLY and fresh.status in RELEASABLE:
             # Where the rules leave it to people when to apply, or not to this one, the plan made then waits for that.
             may_apply = facts.rules.who.apply.admits(event.sender, facts.people.roles[event.sender])
             fresh.auto = facts.rules.apply == "auto" and may_apply
@@ -143,7 +153,7 @@ def _judge(services: Services, ask: Ask, event: CommentEvent, run: Run) -> None:
             )
             tx.flush()
             admit_runs(services, tx)
-        report_soon(services, tx, pull.key)
+        report_soon(services, tx, ask.pull.key)
 
 
 def _to_type(waiting: Sequence[Run], prefix: str) -> str:

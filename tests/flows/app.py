@@ -220,3 +220,16 @@ def tf(backend: str, **outputs: object) -> str:
         blocks.append(f'resource "terraform_data" "{name}" {{\n  input = "{value}"\n}}\n')
         blocks.append(f'output "{name}" {{\n  value = terraform_data.{name}.output\n}}\n')
     return "\n".join(blocks)
+
+
+def planned(app: Story) -> SandboxPull:
+    """A pull request of one project, with its plan shown."""
+    infra = app.repo()
+    pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
+    app.settle()
+    return pull
+
+
+def said(app: Story, pull: SandboxPull, what: str) -> list[str]:
+    """prbot's comments that say this."""
+    return [each.body for each in pull.comments() if each.user == app.world.bot and what in each.body]

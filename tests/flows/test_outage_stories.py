@@ -10,10 +10,9 @@ from sqlmodel import col, select
 from prbot.core import retries
 from prbot.github import transport
 from prbot.sandbox.faults import Faults
-from prbot.sandbox.pullrequest import SandboxPull
 from prbot.store.tables import InboxEvent
 from tests.faults.workers import until
-from tests.flows.app import Story, tf
+from tests.flows.app import Story, planned, said, tf
 
 LONG = 100_000
 
@@ -24,17 +23,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(retries, "LONGEST_UNANSWERED", timedelta(seconds=0.02))
     monkeypatch.setattr(transport, "_PAUSES", (0.0, 0.0))
-
-
-def planned(app: Story) -> SandboxPull:
-    infra = app.repo()
-    pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
-    app.settle()
-    return pull
-
-
-def said(app: Story, pull: SandboxPull, what: str) -> list[str]:
-    return [each.body for each in pull.comments() if each.user == app.world.bot and what in each.body]
 
 
 def tries(app: Story) -> int:

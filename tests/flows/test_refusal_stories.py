@@ -16,7 +16,7 @@ from prbot.sandbox.pullrequest import SandboxPull
 from prbot.store import inbox
 from prbot.store.tables import InboxEvent
 from tests.faults.workers import until
-from tests.flows.app import Story, tf
+from tests.flows.app import Story, planned, said, tf
 
 
 @pytest.fixture
@@ -24,18 +24,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two minutes take a second and a half."""
     monkeypatch.setattr(retries, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(transport, "_PAUSES", (0.0, 0.0))
-
-
-def planned(app: Story) -> SandboxPull:
-    infra = app.repo()
-    pull = infra.open_pull(by="al", files={"net/main.tf": tf(infra.backend("net"), v=1)})
-    app.settle()
-    return pull
-
-
-def said(app: Story, pull: SandboxPull, what: str) -> list[str]:
-    """prbot's comments that say this."""
-    return [each.body for each in pull.comments() if each.user == app.world.bot and what in each.body]
 
 
 def reactions(pull: SandboxPull, comment: int) -> set[str]:
